@@ -3,10 +3,12 @@
 //! sources; it never builds, runs or changes anything.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use tree::{files, hold, root};
+
+mod tree;
 
 /// Ours: a crate and those of ours that it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -93,10 +95,6 @@ const NOT_IN_STEERING: &[&str] = &[
 /// Past this a file has more than one purpose.
 const MAX_LINES: usize = 600;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// What the manifests declare; no network and no resolution needed.
 fn workspace() -> Metadata {
     MetadataCommand::new()
@@ -146,47 +144,15 @@ fn linked_with(package: &str) -> BTreeSet<String> {
     names
 }
 
-fn collect_sources(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder of the repository can be listed") {
-        let path = entry
-            .expect("an entry of the repository can be read")
-            .path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        if path.is_dir() {
-            if name != "target" && !name.starts_with('.') {
-                collect_sources(&path, into);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            into.push(path);
-        }
-    }
-}
-
 /// Every Rust source of the repository as (path from the root, text).
 fn sources() -> Vec<(String, String)> {
-    let mut paths = Vec::new();
-    collect_sources(root(), &mut paths);
-    paths.sort();
+    let sources = files(&["rs"]);
     assert!(
-        paths.len() > 20,
+        sources.len() > 20,
         "the sources were not found under {}",
         root().display()
     );
-    paths
-        .into_iter()
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).expect("a source file is UTF-8 text");
-            let name = path
-                .strip_prefix(root())
-                .unwrap_or(&path)
-                .display()
-                .to_string();
-            (name, text)
-        })
-        .collect()
+    sources
 }
 
 /// The lines of a file that are shipped, numbered from 1: no comments, and nothing from its test module on.
@@ -196,10 +162,6 @@ fn shipped_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(|(index, line)| (index + 1, line.trim()))
         .take_while(|(_, line)| *line != "#[cfg(test)]")
         .filter(|(_, line)| !line.starts_with("//"))
-}
-
-fn hold(rule: &str, breaches: &[String]) {
-    assert!(breaches.is_empty(), "{rule}:\n  {}", breaches.join("\n  "));
 }
 
 #[test]
