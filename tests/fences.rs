@@ -50,7 +50,7 @@ const FENCES: &[(&str, &[&str], &str)] = &[
         "database files are compiled to steering's location table in geoip",
     ),
     (
-        "serde-saphyr",
+        "granit-parser",
         &["rhumb-config"],
         "YAML is how an operator writes; nothing behind config knows it",
     ),
