@@ -313,7 +313,7 @@ impl fmt::Display for Explanation {
             self.service, self.client, self.plane, self.generation
         )?;
         if let Some(located) = &self.located {
-            writeln!(f, "  location   {}", place(located))?;
+            writeln!(f, "  location   {}", located)?;
         }
         if let Some(pin) = &self.residency {
             match (pin.pinned, pin.excluded.is_empty()) {
@@ -343,25 +343,4 @@ impl fmt::Display for Explanation {
         }
         write!(f, "  ttl {} s, scope /{}", self.ttl, self.scope)
     }
-}
-
-fn place(located: &Located) -> String {
-    let location = &located.location;
-    let mut parts = Vec::new();
-    match (location.subdivision, location.country) {
-        (Some(subdivision), _) => parts.push(subdivision.to_string()),
-        (None, Some(country)) => parts.push(country.to_string()),
-        (None, None) if location.continent.is_none() => parts.push("unknown".to_owned()),
-        (None, None) => {}
-    }
-    if let Some(continent) = location.continent {
-        parts.push(format!("continent {continent}"));
-    }
-    if let Some(at) = location.coordinates {
-        parts.push(format!("{:.2} {:.2}", at.latitude, at.longitude));
-    }
-    if let Some(asn) = location.asn {
-        parts.push(format!("AS{asn}"));
-    }
-    format!("{} (holds for /{})", parts.join(", "), located.prefix_len)
 }

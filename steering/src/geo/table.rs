@@ -5,6 +5,7 @@ use crate::cidr::{NONE, Partition};
 use ipnet::IpNet;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What is known of where an address is. All unknown is [`Location::UNKNOWN`].
@@ -87,6 +88,30 @@ pub struct Located {
     /// How many leading bits of the address (in its own family) were needed to know it: every address
     /// that shares them has this location.
     pub prefix_len: u8,
+}
+
+/// For people: `DE, continent EU (holds for /24)`.
+impl fmt::Display for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let location = &self.location;
+        let mut parts = Vec::new();
+        match (location.subdivision, location.country) {
+            (Some(subdivision), _) => parts.push(subdivision.to_string()),
+            (None, Some(country)) => parts.push(country.to_string()),
+            (None, None) if location.continent.is_none() => parts.push("unknown".to_owned()),
+            (None, None) => {}
+        }
+        if let Some(continent) = location.continent {
+            parts.push(format!("continent {continent}"));
+        }
+        if let Some(at) = location.coordinates {
+            parts.push(format!("{:.2} {:.2}", at.latitude, at.longitude));
+        }
+        if let Some(asn) = location.asn {
+            parts.push(format!("AS{asn}"));
+        }
+        write!(f, "{} (holds for /{})", parts.join(", "), self.prefix_len)
+    }
 }
 
 /// Where the IPv4 address lies inside an IPv6 address.
@@ -288,6 +313,7 @@ impl LocationTableBuilder {
     /// Ends the current layer, which wins over those below, and makes the table.
     pub fn build(mut self, source: impl Into<String>) -> LocationTable {
         self.layer(|_, above| above);
+        self.interned.locations.shrink_to_fit();
         LocationTable {
             cut: self.below,
             locations: self.interned.locations,
