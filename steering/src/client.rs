@@ -23,6 +23,45 @@ impl From<IpAddr> for Client {
     }
 }
 
+impl Client {
+    /// The address that networks (`network`, `sticky`, the latency map) are held against.
+    pub(crate) fn rule_address(&self) -> RuleAddress {
+        const MAPPED: u128 = 0xffff << 32;
+        let (offset, least) = match (self.address, self.address.to_canonical()) {
+            (IpAddr::V6(_), IpAddr::V4(_)) => (96, 96),
+            (IpAddr::V6(v6), IpAddr::V6(_)) => {
+                let shared = (u128::from(v6) ^ MAPPED).leading_zeros() as u8;
+                (0, shared + 1)
+            }
+            (IpAddr::V4(_), _) => (0, 0),
+        };
+        RuleAddress {
+            ip: self.address.to_canonical(),
+            offset,
+            least,
+        }
+    }
+}
+
+/// A client address as networks see it: an IPv4-mapped one (RFC 4291 §2.5.5.2), which is what a
+/// dual-stack socket gives for an IPv4 client, is that IPv4 address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RuleAddress {
+    /// The address to look up.
+    pub(crate) ip: IpAddr,
+    /// How many bits of the client's own address lie before those of `ip`.
+    offset: u8,
+    /// The bits that say whether the address is a mapped one, which is part of every answer.
+    least: u8,
+}
+
+impl RuleAddress {
+    /// The bits of the client's own address that `bits` of `ip` amount to.
+    pub(crate) fn scope(self, bits: u8) -> u8 {
+        (bits + self.offset).max(self.least)
+    }
+}
+
 /// Which half of Rhumb asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Plane {

@@ -127,7 +127,7 @@ impl std::fmt::Debug for EndpointList {
 }
 
 /// The answer of [`Snapshot::decide`](crate::Snapshot::decide).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decision {
     /// How it ended.
     pub verdict: Verdict,

@@ -88,9 +88,13 @@ impl Rules {
                 let published = if seen == 0 {
                     ttl
                 } else {
-                    clamp_ttl(self.interval * u32::from(fall - seen - 1), ttl, ttl_failing)
+                    clamp_ttl(
+                        self.interval.saturating_mul(u32::from(fall - seen - 1)),
+                        ttl,
+                        ttl_failing,
+                    )
                 };
-                self.nth_failure(seen + 1) + published
+                self.nth_failure(seen + 1).saturating_add(published)
             })
             .max()
             .unwrap_or(ttl)
@@ -98,7 +102,10 @@ impl Rules {
 
     /// When the `n`th failing probe has ended at the latest, counted from the failure.
     fn nth_failure(&self, n: u16) -> Duration {
-        self.interval + self.interval.max(self.timeout) * u32::from(n.max(1) - 1) + self.timeout
+        let between = self.interval.max(self.timeout);
+        self.interval
+            .saturating_add(between.saturating_mul(u32::from(n.max(1) - 1)))
+            .saturating_add(self.timeout)
     }
 }
 
@@ -201,7 +208,11 @@ impl TargetHealth {
             Status::Unknown => return Some(Duration::ZERO),
         };
         let missing = needed.saturating_sub(self.against);
-        (self.against > 0).then(|| rules.interval * u32::from(missing.saturating_sub(1)))
+        (self.against > 0).then(|| {
+            rules
+                .interval
+                .saturating_mul(u32::from(missing.saturating_sub(1)))
+        })
     }
 }
 

@@ -263,7 +263,7 @@ impl GeoIndex {
             .iter()
             .filter(|(set, _)| location.country.is_some_and(|c| set.contains(c)))
             .map(|(_, child)| (GeoMatch::Set, *child));
-        let continent = location.continent.and_then(|c| self.continents[c.index()]);
+        let continent = continent_of(location).and_then(|c| self.continents[c.index()]);
         subdivision
             .map(|child| (GeoMatch::Subdivision, child))
             .into_iter()
@@ -272,6 +272,13 @@ impl GeoIndex {
             .chain(continent.map(|child| (GeoMatch::Continent, child)))
             .chain(self.default.map(|child| (GeoMatch::Default, child)))
     }
+}
+
+/// The continent of a location; where the database has only a country, that country's.
+pub(crate) fn continent_of(location: &Location) -> Option<Continent> {
+    location
+        .continent
+        .or_else(|| location.country.and_then(Country::continent))
 }
 
 fn find_sorted<K: Ord + Copy>(sorted: &[(K, u32)], key: K) -> Option<u32> {
