@@ -17,7 +17,7 @@ macro_rules! id {
                 self.0 as usize
             }
 
-            /// The id at position `index`; tables hold fewer than 2³² of anything, which `compile` checks.
+            /// The id at position `index`; nothing a table holds comes near 2³² of a kind.
             #[inline]
             pub const fn at(index: usize) -> Self {
                 Self(index as u32)
