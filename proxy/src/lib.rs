@@ -13,6 +13,8 @@
 mod access_log;
 mod certificates;
 mod client_address;
+mod connection;
+mod exchange;
 mod fault;
 mod head;
 mod headers;
@@ -20,8 +22,11 @@ mod load;
 mod metrics;
 mod observe;
 mod route;
+mod server;
+mod service;
 mod settings;
 mod stream;
+mod tls;
 mod upstream;
 
 pub use certificates::{CertInfo, CertProblem, CertStore, Certificates};
@@ -30,5 +35,6 @@ pub use fault::{Fault, RHUMB_REASON};
 pub use load::Load;
 pub use observe::{Observe, Unobserved};
 pub use route::{MAX_RETRIES, Route, RouteProblem, RouteSpec, Routes, RoutesSpec};
+pub use server::{Handle, Server, StartError};
 pub use settings::{AccessLogTarget, HttpsListener, Settings};
 pub use upstream::{Protocol, Upstream, UpstreamProblem, UpstreamTls};
