@@ -1,0 +1,40 @@
+//! Authoritative DNS: zones, a pure answer, the wire, and thin transports.
+//!
+//! ```text
+//! packet --query::parse--> Query --answer(snapshot, query, draw)--> Answer --encode--> packet
+//!                                   zones and Snapshot::decide
+//! ```
+//!
+//! [`respond`] is the whole of it without sockets; [`Server`] adds those, and counting. Zones lie in the
+//! snapshot beside the routing table ([`steering::Planes`]), so an answer never mixes two generations.
+//! What never happens here: no endpoint is chosen (that is [`steering::Snapshot::decide`]'s), no query is
+//! recursed, no zone is transferred.
+
+pub mod answer;
+mod build;
+pub mod ecs;
+pub mod edns;
+mod encode;
+mod master;
+pub mod metrics;
+pub mod name;
+pub mod query;
+pub mod respond;
+pub mod rtype;
+pub mod server;
+mod steer;
+mod store;
+pub mod zone;
+
+pub use answer::{Answer, Data, MAX_CHAIN, Owner, Record, answer};
+pub use ecs::Ecs;
+pub use edns::{Ede, Edns};
+pub use metrics::{Metrics, Observe};
+pub use name::{Name, NameError};
+pub use query::{Query, Rcode, Transport};
+pub use respond::{Outcome, Rules, respond, respond_into};
+pub use rtype::RType;
+pub use server::{BindError, Server, Settings};
+pub use steer::MAX_ADDRESSES;
+pub use store::Zones;
+pub use zone::{SoaSpec, SteeredName, ZoneProblem, ZoneSpec};

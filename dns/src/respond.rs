@@ -1,0 +1,153 @@
+//! From a packet to a packet: parse, answer, encode. All that a server adds is sockets and counting.
+//!
+//! Pure and total: any octets may come in. What goes out is a well-formed response with the query's ID,
+//! or nothing.
+
+use crate::answer::{Answer, answer};
+use crate::edns::{Edns, Opt};
+use crate::encode::{self, Frame};
+use crate::query::{self, Parsed, Query, Rcode, Transport, Unanswerable};
+use std::net::IpAddr;
+use std::ops::Range;
+use steering::Snapshot;
+
+/// The UDP payload that every resolver must take without EDNS (RFC 1035 §4.2.1).
+const MIN_PAYLOAD: u16 = 512;
+/// The UDP payload that survives without fragmentation almost anywhere.
+pub const DEFAULT_PAYLOAD: u16 = 1232;
+
+/// How packets are answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Whether client subnet (RFC 7871) is used. If not, the option is as unknown as any other.
+    pub client_subnet: bool,
+    /// The most octets in a datagram, whatever the client says it can take; at least 512.
+    pub payload: u16,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            client_subnet: true,
+            payload: DEFAULT_PAYLOAD,
+        }
+    }
+}
+
+/// What became of one packet.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// No response: shorter than a header, or a response itself.
+    Dropped,
+    /// A response without records: not a query that could be answered.
+    Rejected(Rcode),
+    /// An answer.
+    Answered {
+        /// The query.
+        query: Box<Query>,
+        /// The answer.
+        answer: Box<Answer<'a>>,
+        /// Whether it was cut to its question.
+        truncated: bool,
+    },
+}
+
+/// Answers one packet; `None`: no response. The entry for fuzzing and for transports that count nothing.
+pub fn respond(
+    snapshot: &Snapshot,
+    packet: &[u8],
+    peer: IpAddr,
+    transport: Transport,
+    rules: &Rules,
+    draw: u64,
+) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    match respond_into(snapshot, packet, peer, transport, rules, draw, &mut out) {
+        Outcome::Dropped => None,
+        Outcome::Rejected(_) | Outcome::Answered { .. } => Some(out),
+    }
+}
+
+/// Answers one packet by appending the response to `out`.
+pub fn respond_into<'a>(
+    snapshot: &'a Snapshot,
+    packet: &[u8],
+    peer: IpAddr,
+    transport: Transport,
+    rules: &Rules,
+    draw: u64,
+    out: &mut Vec<u8>,
+) -> Outcome<'a> {
+    let Some(head) = packet.first_chunk().copied() else {
+        return Outcome::Dropped;
+    };
+    let question = |range: Range<usize>| packet.get(range).unwrap_or(&[]);
+    match query::parse(packet, peer, transport, rules.client_subnet) {
+        Err(Unanswerable::Drop) => Outcome::Dropped,
+        Err(Unanswerable::Say {
+            rcode,
+            question: asked,
+            edns,
+        }) => {
+            let opt = edns.map(|edns| opt(&edns, rules, rcode, None));
+            let question = asked.map_or(&[][..], question);
+            let limit = usize::from(MIN_PAYLOAD);
+            encode::bare(
+                &Frame {
+                    head,
+                    question,
+                    limit,
+                    opt,
+                },
+                rcode as u8 & 0x0f,
+                out,
+            );
+            Outcome::Rejected(rcode)
+        }
+        Ok(Parsed {
+            query,
+            question: asked,
+        }) => {
+            let answer = answer(snapshot, &query, draw);
+            let opt = query
+                .edns
+                .map(|edns| opt(&edns, rules, answer.rcode, Some(&answer)));
+            let frame = Frame {
+                head,
+                question: question(asked),
+                limit: limit(&query, rules),
+                opt,
+            };
+            let truncated = encode::encode(&answer, &frame, out);
+            Outcome::Answered {
+                query: Box::new(query),
+                answer: Box::new(answer),
+                truncated,
+            }
+        }
+    }
+}
+
+/// The most octets of the response (RFC 6891 §6.2.3: less than 512 means 512).
+fn limit(query: &Query, rules: &Rules) -> usize {
+    let payload = match (query.transport, query.edns) {
+        (Transport::Tcp, _) => u16::MAX,
+        (Transport::Udp, Some(edns)) => edns
+            .payload
+            .max(MIN_PAYLOAD)
+            .min(rules.payload.max(MIN_PAYLOAD)),
+        (Transport::Udp, None) => MIN_PAYLOAD,
+    };
+    usize::from(payload)
+}
+
+fn opt(edns: &Edns, rules: &Rules, rcode: Rcode, answer: Option<&Answer<'_>>) -> Opt {
+    Opt {
+        rcode_high: (rcode as u16 >> 4) as u8,
+        payload: rules.payload.max(MIN_PAYLOAD),
+        dnssec_ok: edns.dnssec_ok,
+        // RFC 7871 §7.2.1: an option that was understood is answered, whatever the answer.
+        ecs: edns.ecs.zip(answer.map(|answer| answer.scope)),
+        ede: answer.and_then(|answer| answer.ede),
+    }
+}

@@ -1,0 +1,97 @@
+//! Record types by number and mnemonic (IANA "Resource Record (RR) TYPEs").
+//!
+//! What never happens here: nothing is parsed but the type's own name.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A record type. Any number is a type (RFC 3597 §5 writes those without a mnemonic as `TYPE65280`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RType(pub u16);
+
+macro_rules! types {
+    ($($name:ident = $number:literal),+ $(,)?) => {
+        #[allow(missing_docs)] // each is its mnemonic
+        impl RType {
+            $(pub const $name: Self = Self($number);)+
+        }
+
+        const MNEMONICS: &[(u16, &str)] = &[$(($number, stringify!($name))),+];
+    };
+}
+
+types! {
+    A = 1, NS = 2, CNAME = 5, SOA = 6, NULL = 10, PTR = 12, HINFO = 13, MX = 15, TXT = 16, RP = 17,
+    AFSDB = 18, SIG = 24, KEY = 25, AAAA = 28, LOC = 29, SRV = 33, NAPTR = 35, KX = 36, CERT = 37,
+    DNAME = 39, OPT = 41, DS = 43, SSHFP = 44, IPSECKEY = 45, RRSIG = 46, NSEC = 47, DNSKEY = 48,
+    DHCID = 49, NSEC3 = 50, NSEC3PARAM = 51, TLSA = 52, SMIMEA = 53, HIP = 55, CDS = 59, CDNSKEY = 60,
+    OPENPGPKEY = 61, CSYNC = 62, ZONEMD = 63, SVCB = 64, HTTPS = 65, SPF = 99, EUI48 = 108, EUI64 = 109,
+    TKEY = 249, TSIG = 250, IXFR = 251, AXFR = 252, MAILB = 253, MAILA = 254, ANY = 255, URI = 256,
+    CAA = 257,
+}
+
+impl RType {
+    /// Whether it is only ever asked for or only about one message (RFC 6895 §3.1): never in a zone.
+    #[inline]
+    pub const fn is_meta(self) -> bool {
+        self.0 == 0 || self.0 == Self::OPT.0 || (self.0 >= 128 && self.0 <= 255)
+    }
+}
+
+impl fmt::Display for RType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match MNEMONICS.iter().find(|(number, _)| *number == self.0) {
+            Some((_, name)) => f.write_str(name),
+            None => write!(f, "TYPE{}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for RType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not a record type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a record type")]
+pub struct UnknownType;
+
+impl FromStr for RType {
+    type Err = UnknownType;
+
+    fn from_str(text: &str) -> Result<Self, UnknownType> {
+        if let Some((number, _)) = MNEMONICS
+            .iter()
+            .find(|(_, name)| name.eq_ignore_ascii_case(text))
+        {
+            return Ok(Self(*number));
+        }
+        let (head, digits) = text.split_at_checked(4).ok_or(UnknownType)?;
+        if !head.eq_ignore_ascii_case("TYPE") || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(UnknownType);
+        }
+        digits.parse().map(Self).map_err(|_| UnknownType)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3597_types_without_a_mnemonic() {
+        for (text, number, shown) in [
+            ("aaaa", 28, "AAAA"),
+            ("TYPE28", 28, "AAAA"),
+            ("type65280", 65280, "TYPE65280"),
+        ] {
+            let rtype: RType = text.parse().expect(text);
+            assert_eq!((rtype.0, rtype.to_string().as_str()), (number, shown));
+        }
+        for text in ["", "TYPE", "TYPE65536", "TYPE+1", "BOGUS", "TYP\u{e9}1"] {
+            assert!(text.parse::<RType>().is_err(), "{text}");
+        }
+    }
+}

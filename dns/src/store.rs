@@ -1,0 +1,251 @@
+//! The compiled zones and their lookups: hash by name, then walk up (RFC 1034 §4.3.2, RFC 4592 §3.3).
+//!
+//! Immutable once built. A lookup allocates nothing: names are hashed as slices of the query name, and
+//! what a name is below (a delegation, a wildcard) was worked out when the zones were built. What never
+//! happens here: no response is made, nothing is decided.
+
+use crate::name::{Name, labels, parent, suffixes};
+use crate::rtype::RType;
+use steering::ServiceId;
+use steering::draw::mix;
+
+/// No node: what an index says when there is none.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// All zones this server is authoritative for. Stored in [`steering::Planes`], so that zones and policies
+/// are always of one generation. Made by [`Zones::build`].
+#[derive(Debug, Default)]
+pub struct Zones {
+    pub(crate) zones: Vec<Zone>,
+    pub(crate) apexes: Index,
+    /// The most labels an apex has: longer suffixes need not be looked up.
+    pub(crate) max_labels: usize,
+}
+
+/// One zone.
+#[derive(Debug)]
+pub(crate) struct Zone {
+    pub(crate) apex: Name,
+    /// The SOA's RDATA.
+    pub(crate) soa: Box<[u8]>,
+    pub(crate) soa_ttl: u32,
+    /// The TTL of negative answers (RFC 2308 §5): the lesser of the SOA's TTL and its MINIMUM.
+    pub(crate) negative_ttl: u32,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) index: Index,
+    pub(crate) max_labels: usize,
+}
+
+/// A name that exists: with records, steered, or an empty non-terminal (RFC 4592 §2.2.2).
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) name: Box<[u8]>,
+    pub(crate) sets: Box<[RrSet]>,
+    pub(crate) steered: Option<Box<Steered>>,
+    /// The delegation at or above this name, as a node; [`NONE`] for authoritative names.
+    pub(crate) cut: u32,
+    /// The `*` child (RFC 4592 §3.3.1: the source of synthesis below here), or [`NONE`].
+    pub(crate) wildcard: u32,
+}
+
+/// All records of one name and type.
+#[derive(Debug)]
+pub(crate) struct RrSet {
+    pub(crate) rtype: RType,
+    pub(crate) ttl: u32,
+    pub(crate) data: Box<[Box<[u8]>]>,
+}
+
+/// What decides at a steered name.
+#[derive(Debug)]
+pub(crate) struct Steered {
+    pub(crate) service: ServiceId,
+    /// The wire value of the HTTPS record's `alpn`; empty when no HTTPS record is made.
+    pub(crate) alpn: Box<[u8]>,
+    /// Whether the answer may be a CNAME.
+    pub(crate) hostnames: bool,
+}
+
+/// Where a name leads to in a zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found<'a> {
+    /// It exists, or a wildcard stands for it.
+    Node(&'a Node),
+    /// It is at or below this delegation.
+    Delegation(&'a Node),
+    /// It does not exist.
+    Nothing,
+}
+
+impl Node {
+    #[inline]
+    pub(crate) fn set(&self, rtype: RType) -> Option<&RrSet> {
+        self.sets.iter().find(|set| set.rtype == rtype)
+    }
+}
+
+impl Zones {
+    /// The zone with the longest apex that `name` is within; for DS the one above, when we have it: DS
+    /// belongs to the parent's side of a delegation (RFC 4035 §3.1.4.1).
+    #[inline]
+    pub(crate) fn zone(&self, name: &[u8], rtype: RType) -> Option<&Zone> {
+        let excess = labels(name).saturating_sub(self.max_labels);
+        let mut found: Option<&Zone> = None;
+        for suffix in suffixes(name).skip(excess) {
+            let is_apex = |i: u32| {
+                self.zones
+                    .get(i as usize)
+                    .is_some_and(|zone| zone.apex.as_wire() == suffix)
+            };
+            let Some(zone) = self
+                .apexes
+                .find(suffix, is_apex)
+                .and_then(|i| self.zones.get(i as usize))
+            else {
+                continue;
+            };
+            if rtype == RType::DS && suffix.len() == name.len() {
+                found = Some(zone);
+                continue;
+            }
+            // A parent that knows nothing of the child has nothing to say about it either.
+            return if zone.node(name).is_none() {
+                found.or(Some(zone))
+            } else {
+                Some(zone)
+            };
+        }
+        found
+    }
+
+    /// How many zones there are.
+    pub fn len(&self) -> usize {
+        self.zones.len()
+    }
+
+    /// Whether there is no zone: every query is refused.
+    pub fn is_empty(&self) -> bool {
+        self.zones.is_empty()
+    }
+
+    /// How many names exist in all zones, empty non-terminals included.
+    pub fn names(&self) -> usize {
+        self.zones.iter().map(|zone| zone.nodes.len()).sum()
+    }
+}
+
+impl Zone {
+    #[inline]
+    pub(crate) fn node(&self, name: &[u8]) -> Option<&Node> {
+        let same = |i: u32| {
+            self.nodes
+                .get(i as usize)
+                .is_some_and(|node| *node.name == *name)
+        };
+        self.index
+            .find(name, same)
+            .and_then(|i| self.nodes.get(i as usize))
+    }
+
+    #[inline]
+    pub(crate) fn at(&self, index: u32) -> Option<&Node> {
+        self.nodes.get(index as usize)
+    }
+
+    /// Looks `name` up, which is within this zone.
+    #[inline]
+    pub(crate) fn find(&self, name: &[u8], rtype: RType) -> Found<'_> {
+        if let Some(node) = self.node(name) {
+            return match self.at(node.cut) {
+                // DS is the one type the parent is authoritative for at the cut itself.
+                Some(cut) if rtype == RType::DS && cut.name == node.name => Found::Node(node),
+                Some(cut) => Found::Delegation(cut),
+                None => Found::Node(node),
+            };
+        }
+        // The closest encloser: the longest existing ancestor (RFC 4592 §3.3.1).
+        let excess = labels(name).saturating_sub(self.max_labels).max(1);
+        let Some(encloser) = suffixes(name)
+            .skip(excess)
+            .find_map(|suffix| self.node(suffix))
+        else {
+            return Found::Nothing;
+        };
+        match (self.at(encloser.cut), self.at(encloser.wildcard)) {
+            (Some(cut), _) => Found::Delegation(cut),
+            (None, Some(wildcard)) => Found::Node(wildcard),
+            (None, None) => Found::Nothing,
+        }
+    }
+}
+
+/// From a wire name to a position: open addressing with linear probing, filled at most to half.
+///
+/// The names stay with what they name; a slot has 32 bits of the hash, so that a miss rarely has to
+/// look at one. The hash has no secret: only an operator's names are ever inserted.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    slots: Box<[(u32, u32)]>,
+}
+
+impl Index {
+    /// Indexes names by their order.
+    pub(crate) fn new<'a>(names: impl ExactSizeIterator<Item = &'a [u8]>) -> Self {
+        let size = (names.len() * 2).next_power_of_two();
+        let mut slots = vec![(0, NONE); size].into_boxed_slice();
+        for (position, name) in names.enumerate() {
+            let hash = hash(name);
+            let mut at = hash as usize & (size - 1);
+            while slots.get(at).is_some_and(|slot| slot.1 != NONE) {
+                at = (at + 1) & (size - 1);
+            }
+            if let Some(slot) = slots.get_mut(at) {
+                *slot = ((hash >> 32) as u32, position as u32);
+            }
+        }
+        Self { slots }
+    }
+
+    /// The position of `name`; `same` says whether the name at a position is it.
+    #[inline]
+    pub(crate) fn find(&self, name: &[u8], same: impl Fn(u32) -> bool) -> Option<u32> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let hash = hash(name);
+        let mut at = hash as usize & mask;
+        loop {
+            match *self.slots.get(at)? {
+                (_, NONE) => return None,
+                (tag, position) if tag == (hash >> 32) as u32 && same(position) => {
+                    return Some(position);
+                }
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+}
+
+/// A fixed hash of a wire name, eight octets at a time.
+#[inline]
+fn hash(name: &[u8]) -> u64 {
+    let mut chunks = name.chunks_exact(8);
+    let mut hash = name.len() as u64;
+    for chunk in chunks.by_ref() {
+        let mut word = [0; 8];
+        word.copy_from_slice(chunk);
+        hash = mix(u64::from_le_bytes(word), hash);
+    }
+    let mut word = [0; 8];
+    for (octet, byte) in word.iter_mut().zip(chunks.remainder()) {
+        *octet = *byte;
+    }
+    mix(u64::from_le_bytes(word), hash)
+}
+
+/// Whether `name` is a wildcard, and if so below what.
+pub(crate) fn wildcard_parent(name: &[u8]) -> Option<&[u8]> {
+    if name.starts_with(b"\x01*") {
+        parent(name)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,120 @@
+//! What zones are made from, as an operator gave it, and what can be wrong with it.
+//!
+//! What never happens here: no file is read. Master files come in as text, with their path only for
+//! the sake of problems.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use steering::ServiceId;
+
+/// One zone as written.
+#[derive(Clone, Debug, Default)]
+pub struct ZoneSpec {
+    /// Its apex, such as `keiko.example.com`; the last dot may be left out.
+    pub apex: String,
+    /// The SOA record, unless the master file has it.
+    pub soa: Option<SoaSpec>,
+    /// The name servers, unless the master file has them; absolute names, last dot optional.
+    pub ns: Vec<String>,
+    /// The TTL of the SOA and NS records made from `soa` and `ns`, and of records that state none and
+    /// have no `$TTL`, in seconds.
+    pub ttl: Option<u32>,
+    /// A master file (RFC 1035 §5): where it was read from, and its text.
+    pub master_file: Option<(PathBuf, String)>,
+    /// Records written one by one, each with the place an operator finds it at (`zones.x.records[2]`).
+    /// The same language as in the master file; names are relative to the apex.
+    pub records: Vec<(String, String)>,
+}
+
+/// The TTL of records that no `$TTL` or `ttl` gives one, in seconds.
+pub const DEFAULT_TTL: u32 = 3600;
+
+/// A start of authority (RFC 1035 §3.3.13), times in seconds.
+#[derive(Clone, Debug)]
+pub struct SoaSpec {
+    /// The primary name server.
+    pub mname: String,
+    /// The mailbox of the person responsible, with a dot or an `@` after the local part.
+    pub rname: String,
+    /// The version of the zone.
+    pub serial: u32,
+    /// How often a secondary looks for a new version.
+    pub refresh: u32,
+    /// How soon it tries again.
+    pub retry: u32,
+    /// How long it serves without having found one.
+    pub expire: u32,
+    /// How long negative answers may be cached (RFC 2308 §4).
+    pub minimum: u32,
+}
+
+impl SoaSpec {
+    /// With the timers of RIPE-203, and negative answers cached for one minute: a steered name that
+    /// was refused is asked for again soon.
+    pub fn new(mname: impl Into<String>, rname: impl Into<String>) -> Self {
+        Self {
+            mname: mname.into(),
+            rname: rname.into(),
+            serial: 1,
+            refresh: 86_400,
+            retry: 7_200,
+            expire: 3_600_000,
+            minimum: 60,
+        }
+    }
+}
+
+/// A name whose addresses are decided for each query.
+#[derive(Clone, Debug)]
+pub struct SteeredName {
+    /// The name; the leftmost label may be `*`.
+    pub name: String,
+    /// The service whose DNS policy decides.
+    pub service: ServiceId,
+    /// The protocols its HTTPS record offers (`h2`, `h3`); empty: no HTTPS record is made.
+    pub alpn: Vec<String>,
+    /// Whether an endpoint its policy can reach publishes a host name instead of addresses, so that the
+    /// answer can be a CNAME (which then must be the only thing at that name).
+    pub hostnames: bool,
+    /// Where an operator finds it (`services.api.dns.names[0]`).
+    pub place: Arc<str>,
+}
+
+/// Something that keeps the zones from being built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneProblem {
+    /// The apex of the zone as written; empty when no zone is concerned.
+    pub zone: String,
+    /// The master file it is in.
+    pub file: Option<PathBuf>,
+    /// The line in that file, from 1.
+    pub line: Option<u32>,
+    /// The place in the configuration, for what is not in a master file.
+    pub place: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for ZoneProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.zone.is_empty() {
+            write!(f, "zone {}: ", self.zone)?;
+        }
+        match (&self.file, self.line, &self.place) {
+            (Some(file), Some(line), _) => write!(f, "{}:{line}: ", file.display())?,
+            (Some(file), None, _) => write!(f, "{}: ", file.display())?,
+            (None, _, Some(place)) => write!(f, "{place}: ")?,
+            (None, _, None) => {}
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ZoneProblem {}
