@@ -182,6 +182,7 @@ impl LocationTable {
 
     /// A native IPv6 address; its prefix must not reach over the ranges whose inside is looked up, or
     /// an embedded address in it would have another location.
+    #[inline]
     fn native_v6(&self, address: Ipv6Addr) -> (u32, u8) {
         const EMBEDDING: [u128; 3] = [0xffff << 32, 0x2002 << 112, 0x2001_0000 << 96];
         let bits = u128::from(address);
