@@ -187,13 +187,13 @@ pub(crate) struct Findings {
 
 impl Findings {
     /// Takes in an error; the hint is set on what is returned by [`Findings::hint`].
-    pub(crate) fn error(&mut self, code: &'static str, place: Place, path: impl Into<String>, message: impl Into<String>) -> &mut Self {
-        self.push(Finding { severity: Severity::Error, code, place, path: path.into(), message: message.into(), hint: None })
+    pub(crate) fn error(&mut self, code: &'static str, place: Place, message: impl Into<String>) -> &mut Self {
+        self.push(Severity::Error, code, place, message.into())
     }
 
     /// Takes in a warning.
-    pub(crate) fn warning(&mut self, code: &'static str, place: Place, path: impl Into<String>, message: impl Into<String>) -> &mut Self {
-        self.push(Finding { severity: Severity::Warning, code, place, path: path.into(), message: message.into(), hint: None })
+    pub(crate) fn warning(&mut self, code: &'static str, place: Place, message: impl Into<String>) -> &mut Self {
+        self.push(Severity::Warning, code, place, message.into())
     }
 
     /// Gives the finding taken in last a hint.
@@ -212,10 +212,10 @@ impl Findings {
         }
     }
 
-    fn push(&mut self, finding: Finding) -> &mut Self {
-        self.errors += usize::from(finding.severity == Severity::Error);
+    fn push(&mut self, severity: Severity, code: &'static str, place: Place, message: String) -> &mut Self {
+        self.errors += usize::from(severity == Severity::Error);
         if self.list.len() < MAX_PROBLEMS {
-            self.list.push(finding);
+            self.list.push(Finding { severity, code, place, path: String::new(), message, hint: None });
         } else {
             self.beyond += 1;
         }
@@ -225,6 +225,20 @@ impl Findings {
     /// Whether any of them keeps the config from running.
     pub(crate) fn has_errors(&self) -> bool {
         self.errors > 0
+    }
+
+    /// The places that findings point to: what paths are wanted for.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        self.list.iter().map(|finding| finding.place)
+    }
+
+    /// Fills in where in the config each finding is.
+    pub(crate) fn fill_paths(&mut self, path: impl Fn(Place) -> Option<String>) {
+        for finding in &mut self.list {
+            if let Some(path) = path(finding.place) {
+                finding.path = path;
+            }
+        }
     }
 
     /// All of them as problems, in the order of files and lines.

@@ -172,8 +172,8 @@ impl Tally {
             weight += self.weights[status as usize];
             count += self.counts[status as usize];
             // Where all weights are 0 there is no share to speak of, and any endpoint will do.
-            let share_is_enough =
-                total == 0 || weight as f64 >= f64::from(min_healthy) * total as f64;
+            // The quotient is rounded like the operator's number, so that 4 of 10 is enough for 0.4.
+            let share_is_enough = total == 0 || weight as f32 / total as f32 >= min_healthy;
             if count > 0 && share_is_enough {
                 return level;
             }

@@ -1,0 +1,338 @@
+//! The daemon: starts the planes over one swap, reloads, and stops in order.
+//!
+//! ```text
+//! candidate -> first snapshot -> conductor (the one writer)
+//!                                  ^ health, latency   ^ reload       readers: dns, proxy, admin
+//!               checker -----------'    reloader ------'
+//! ```
+
+pub mod conductor;
+mod logging;
+pub mod reload;
+pub mod traffic;
+mod watch;
+
+use crate::admin;
+use crate::candidate::{Candidate, Context, Refused};
+use conductor::{Conductor, Message};
+use config::problem::render;
+use health::{Checker, Event, Reports, Restored, Sampler, TargetReport};
+use prometheus::Registry;
+use reload::{LastReload, Reloader};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use steering::{Decision, EndpointId, Reader, Snapshot, Timestamp};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch as told};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use traffic::Traffic;
+use watch::Watcher;
+
+pub use conductor::now;
+
+/// How many health events may wait for the conductor.
+const EVENTS: usize = 1024;
+
+/// How a PoP is started.
+pub struct Options {
+    /// The config file.
+    pub config: PathBuf,
+    /// Called once clients are taken.
+    pub on_ready: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Options {
+    /// From this file, telling nobody.
+    pub fn new(config: PathBuf) -> Self {
+        Self { config, on_ready: None }
+    }
+}
+
+/// Why a PoP does not start, or does not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The config does not run.
+    #[error("the config does not run\n\n{}", render(.0).trim_end())]
+    Config(Vec<config::Problem>),
+    /// An address can't be listened on.
+    #[error("cannot listen for {plane} on {address}: {source}; free it, or change listen.{plane} in the config")]
+    Listen {
+        /// `dns`, `http`, `https` or `admin`.
+        plane: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A plane does not start.
+    #[error("{0} does not start: {1}")]
+    Plane(&'static str, String),
+    /// The runtime or a signal handler can't be had.
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+    /// Two parts of Rhumb use one metric name: a defect.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// What the admin side sees of a running PoP.
+pub struct State {
+    /// The snapshot that serves.
+    pub reader: Reader,
+    /// Where decisions are counted.
+    pub traffic: Arc<Traffic>,
+    /// All metrics but the region series.
+    pub registry: Registry,
+    /// The one writer.
+    pub conductor: mpsc::Sender<Message>,
+    /// When the process started.
+    pub started: Timestamp,
+    /// Where it listens, by plane.
+    pub listening: HashMap<String, Vec<SocketAddr>>,
+    ready: AtomicBool,
+    reports: Reports,
+    last: told::Receiver<LastReload>,
+    region_prefix: told::Receiver<String>,
+}
+
+impl State {
+    /// Whether clients are taken.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// What is known of every target.
+    pub fn reports(&self) -> Vec<TargetReport> {
+        self.reports.all()
+    }
+
+    /// How the last reload ended.
+    pub fn last_reload(&self) -> LastReload {
+        self.last.borrow().clone()
+    }
+
+    /// What the region series are called before the underscore.
+    pub fn region_prefix(&self) -> String {
+        self.region_prefix.borrow().clone()
+    }
+}
+
+/// Tells the planes' decisions and connections to those who count them.
+struct Observer {
+    sampler: Sampler,
+}
+
+impl dns::Observe for Observer {
+    fn on_decision(&self, snapshot: &Snapshot, decision: &Decision) {
+        Traffic::count(snapshot, decision);
+    }
+}
+
+impl proxy::Observe for Observer {
+    fn on_decision(&self, snapshot: &Snapshot, decision: &Decision) {
+        Traffic::count(snapshot, decision);
+    }
+
+    fn on_connect(&self, snapshot: &Snapshot, endpoint: EndpointId, took: Duration) {
+        let table = snapshot.table();
+        let target = table.endpoints().get(endpoint.index()).map(|e| e.target);
+        if let Some(target) = target.and_then(|id| table.targets().get(id.index())) {
+            self.sampler.sample(&target.key, took.as_secs_f32() * 1000.0);
+        }
+    }
+}
+
+/// Runs a PoP until it is told to stop.
+///
+/// # Errors
+/// When it can't start: the config, an address, the system.
+pub fn run(options: Options) -> Result<(), RunError> {
+    let traffic = Arc::new(Traffic::default());
+    let context = Context { traffic: Some(&traffic), geo: None };
+    let candidate = Candidate::load(&options.config, &context)
+        .map_err(|Refused { problems, .. }| RunError::Config(problems))?;
+    logging::init(&candidate.checked.log);
+    for warning in &candidate.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = candidate.checked.workers {
+        runtime.worker_threads(workers);
+    }
+    let runtime = runtime.enable_all().thread_name("rhumb").build()?;
+    runtime.block_on(serve(options, candidate, traffic))
+}
+
+async fn serve(
+    mut options: Options,
+    mut candidate: Candidate,
+    traffic: Arc<Traffic>,
+) -> Result<(), RunError> {
+    let started = now();
+    let registry = Registry::new();
+    let mut signals = Signals::new()?;
+    let restored = restored(&candidate);
+    let first = candidate
+        .snapshot()
+        .next(steering::Change::Health(restored.transitions()), started)
+        .next(steering::Change::Latency(restored.measured()), started);
+    let (publisher, reader) = steering::channel(first);
+    let (conductor, inbox) = Conductor::new(publisher, &registry)?;
+    tokio::spawn(conductor.run());
+    let checker = checks(&mut candidate, &restored, &inbox, &registry)?;
+    let observer = Arc::new(Observer { sampler: checker.sampler() });
+    let (last, last_told) = told::channel(LastReload::start(reader.load().generation(), &candidate.warnings));
+    let (prefix, prefix_told) = told::channel(candidate.checked.region_prefix.clone());
+    tokio::spawn(traffic.clone().run());
+
+    let planes = Planes::bind(&mut candidate, &reader, &registry, &observer).await?;
+    let state = Arc::new(State {
+        reader: reader.clone(),
+        traffic: traffic.clone(),
+        registry: registry.clone(),
+        conductor: inbox.clone(),
+        started,
+        listening: planes.listening.clone(),
+        ready: AtomicBool::new(false),
+        reports: checker.reports(),
+        last: last_told,
+        region_prefix: prefix_told,
+    });
+    let stop = CancellationToken::new();
+    let admin = planes.serve_admin(&state, &stop);
+    let grace = candidate.checked.startup_grace;
+    if timeout(grace, checker.first_round()).await.is_err() {
+        tracing::warn!("not every endpoint has been probed within startup_grace ({grace:?}); serving with what is known");
+    }
+    let drain = candidate.checked.drain_time;
+    let running = planes.serve(&reader);
+    state.ready.store(true, Ordering::Release);
+    tracing::info!(pop = %reader.load().table().pop().name, listening = ?state.listening, "serving");
+    if let Some(on_ready) = options.on_ready.take() {
+        on_ready();
+    }
+    let parts = reload::Parts {
+        options,
+        serving: candidate,
+        traffic,
+        conductor: inbox,
+        checker,
+        certificates: running.certificates.clone(),
+        last,
+        region_prefix: prefix,
+    };
+    let mut reloader = Reloader::new(parts, &registry)?;
+    until_stopped(&mut reloader, &mut signals).await;
+    tracing::info!("stopping: no new clients, requests in flight have {drain:?}");
+    state.ready.store(false, Ordering::Release);
+    running.stop().await;
+    reloader.stop().await;
+    stop.cancel();
+    if let Some(admin) = admin {
+        // Scrapers that keep their connection open are not waited for.
+        let _ = timeout(Duration::from_secs(1), admin).await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Reloads as files change and on SIGHUP, until SIGTERM or SIGINT.
+async fn until_stopped(reloader: &mut Reloader, signals: &mut Signals) {
+    let mut watcher = Watcher::new();
+    watcher.set(reloader.files());
+    loop {
+        let why = tokio::select! {
+            changed = watcher.changed() => {
+                let names: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
+                format!("changed: {}", names.join(", "))
+            }
+            _ = signals.reload.recv() => "SIGHUP".to_owned(),
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+        };
+        watcher.set(reloader.reload(&why).await);
+    }
+}
+
+struct Signals {
+    reload: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// What a former run knew of the endpoints.
+fn restored(candidate: &Candidate) -> Restored {
+    match &candidate.checked.state_dir {
+        Some(dir) => Restored::read(dir, &candidate.table, now()),
+        None => Restored::default(),
+    }
+}
+
+/// Starts the health checks, and passes what they find on to the conductor.
+fn checks(
+    candidate: &mut Candidate,
+    restored: &Restored,
+    inbox: &mpsc::Sender<Message>,
+    registry: &Registry,
+) -> Result<Checker, RunError> {
+    let (sender, mut events) = mpsc::channel(EVENTS);
+    let settings = health::Settings {
+        // Only spreads probes; no choice depends on it.
+        seed: RandomState::new().hash_one(std::process::id()),
+        state_dir: candidate.checked.state_dir.clone(),
+        ..health::Settings::default()
+    };
+    let plan = candidate.plan.take().unwrap_or_default();
+    let checker = Checker::start(plan, restored, settings, sender, registry)
+        .map_err(|error| RunError::Plane("health", error.to_string()))?;
+    let inbox = inbox.clone();
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            let message = match event {
+                Event::Health(transition) => {
+                    let (key, health) = (&transition.target, &transition.health);
+                    tracing::debug!(address = %key.address, check = %key.check, state = health.status.name(), against = health.against, "health");
+                    Message::Health(vec![transition])
+                }
+                Event::Latency(measured) => Message::Latency(measured),
+            };
+            if inbox.send(message).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(checker)
+}
+
+/// The planes, listening but not yet serving.
+struct Planes {
+    dns: dns::Bound,
+    proxy: proxy::Bound,
+    admin: Option<TcpListener>,
+    certificates: Vec<Arc<proxy::Certificates>>,
+    listening: HashMap<String, Vec<SocketAddr>>,
+}
+
+/// The planes, serving.
+struct Running {
+    dns: dns::Server,
+    proxy: proxy::Server,
+    certificates: Vec<Arc<proxy::Certificates>>,
+}

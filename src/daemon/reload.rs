@@ -1,0 +1,222 @@
+//! Reloading: a changed file or SIGHUP makes a new candidate; a good one is swapped in, a bad one is
+//! reported and the old table serves on.
+
+use super::conductor::Message;
+use super::traffic::Traffic;
+use super::{Options, now};
+use crate::admin::status::ago;
+use crate::candidate::{Candidate, Context, Refused, problem};
+use config::{Problem, Severity};
+use health::Checker;
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use steering::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How the last reload ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastReload {
+    /// Whether it was swapped in. The start counts as one.
+    pub applied: bool,
+    /// When.
+    pub at: Timestamp,
+    /// The generation that it made, when applied.
+    pub generation: Option<u64>,
+    /// What changed, when applied.
+    pub changes: Vec<String>,
+    /// Errors that refused it; warnings when applied.
+    pub problems: Vec<String>,
+}
+
+impl LastReload {
+    /// The start, as the first reload.
+    pub fn start(generation: u64, warnings: &[Problem]) -> Self {
+        Self {
+            applied: true,
+            at: now(),
+            generation: Some(generation),
+            changes: Vec::new(),
+            problems: warnings.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// One line for people.
+    pub fn summary(&self, now: Timestamp) -> String {
+        let when = ago(now.since(self.at).as_secs());
+        match self.generation {
+            Some(generation) => format!("applied {when} ago as generation {generation}"),
+            None => format!("REFUSED {when} ago; the table before it serves on:"),
+        }
+    }
+}
+
+/// What reloads are counted by.
+struct Metrics {
+    reloads: IntCounterVec,
+    good: IntGauge,
+}
+
+impl Metrics {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let options = Opts::new("rhumb_reloads_total", "Reloads by outcome: applied or refused");
+        let metrics = Self {
+            reloads: IntCounterVec::new(options, &["outcome"])?,
+            good: IntGauge::new(
+                "rhumb_config_good",
+                "1 while the files on disk are what serves, 0 after a refused reload",
+            )?,
+        };
+        registry.register(Box::new(metrics.reloads.clone()))?;
+        registry.register(Box::new(metrics.good.clone()))?;
+        metrics.good.set(1);
+        Ok(metrics)
+    }
+
+    fn count(&self, applied: bool) {
+        let outcome = if applied { "applied" } else { "refused" };
+        self.reloads.with_label_values(&[outcome]).inc();
+        self.good.set(i64::from(applied));
+    }
+}
+
+/// Everything a reload touches.
+pub struct Reloader {
+    options: Options,
+    serving: Candidate,
+    traffic: Arc<Traffic>,
+    conductor: mpsc::Sender<Message>,
+    checker: Checker,
+    certificates: Vec<Arc<proxy::Certificates>>,
+    last: watch::Sender<LastReload>,
+    region_prefix: watch::Sender<String>,
+    metrics: Metrics,
+}
+
+/// What the daemon hands to a reloader.
+pub struct Parts {
+    /// Which config, and how it is started.
+    pub options: Options,
+    /// What serves now.
+    pub serving: Candidate,
+    /// Where decisions are counted.
+    pub traffic: Arc<Traffic>,
+    /// The one writer.
+    pub conductor: mpsc::Sender<Message>,
+    /// The health checks.
+    pub checker: Checker,
+    /// The certificates of the HTTPS listeners, in the order of the config.
+    pub certificates: Vec<Arc<proxy::Certificates>>,
+    /// Where the outcome is told.
+    pub last: watch::Sender<LastReload>,
+    /// Where the prefix of the region series is told.
+    pub region_prefix: watch::Sender<String>,
+}
+
+impl Reloader {
+    /// A reloader over what serves now.
+    ///
+    /// # Errors
+    /// When its metrics are registered already.
+    pub fn new(parts: Parts, registry: &Registry) -> Result<Self, prometheus::Error> {
+        let Parts { options, serving, traffic, conductor, checker, certificates, last, region_prefix } = parts;
+        let metrics = Metrics::new(registry)?;
+        Ok(Self { options, serving, traffic, conductor, checker, certificates, last, region_prefix, metrics })
+    }
+
+    /// Everything that is to be watched for changes.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.serving.files.clone()
+    }
+
+    /// Ends the health checks, and saves what they know.
+    pub async fn stop(self) {
+        self.checker.stop().await;
+    }
+
+    /// Reads everything again; gives the files to watch from now on.
+    pub async fn reload(&mut self, why: &str) -> Vec<PathBuf> {
+        tracing::info!(why, "reloading");
+        let loaded = tokio::task::block_in_place(|| {
+            let context = Context {
+                traffic: Some(&self.traffic),
+                geo: Some((&self.serving.geo_key, &self.serving.geo)),
+            };
+            Candidate::load(&self.options.config, &context)
+        });
+        let outcome = loaded.and_then(|candidate| self.permitted(candidate));
+        let files = match outcome {
+            Ok(candidate) => self.apply(candidate).await,
+            Err(refused) => self.refuse(refused),
+        };
+        self.metrics.count(self.last.borrow().applied);
+        files
+    }
+
+    /// Refuses what only a restart can change.
+    fn permitted(&self, candidate: Candidate) -> Result<Candidate, Refused> {
+        let diff = config::diff(&self.serving.checked, &candidate.checked);
+        if diff.restart_only.is_empty() {
+            return Ok(candidate);
+        }
+        let message = format!("{} changed, which needs a restart", diff.restart_only.join(", "));
+        let problem = Problem {
+            hint: Some("restart, or change it back to have the rest of the file take effect".to_owned()),
+            ..problem(&self.options.config, "needs_restart", "", message)
+        };
+        Err(Refused { problems: vec![problem], files: candidate.files })
+    }
+
+    async fn apply(&mut self, mut candidate: Candidate) -> Vec<PathBuf> {
+        let diff = config::diff(&self.serving.checked, &candidate.checked);
+        let same_geo = Arc::ptr_eq(&candidate.geo.table, &self.serving.geo.table);
+        let geo = (!same_geo).then(|| candidate.geo.table.clone());
+        let (done, applied) = oneshot::channel();
+        let message = Message::Reload(candidate.table.clone(), geo, done);
+        if self.conductor.send(message).await.is_err() {
+            return candidate.files;
+        }
+        let Ok(snapshot) = applied.await else { return candidate.files };
+        if let Some(plan) = candidate.plan.take() {
+            self.checker.retarget(plan);
+        }
+        for (listener, store) in self.certificates.iter().zip(candidate.certificates.drain(..)) {
+            listener.replace(store);
+        }
+        for warning in &candidate.warnings {
+            tracing::warn!("{warning}");
+        }
+        for change in &diff.lines {
+            tracing::info!("reload: {change}");
+        }
+        tracing::info!(generation = snapshot.generation(), "reloaded");
+        self.region_prefix.send_replace(candidate.checked.region_prefix.clone());
+        self.last.send_replace(LastReload {
+            changes: diff.lines,
+            ..LastReload::start(snapshot.generation(), &candidate.warnings)
+        });
+        let files = candidate.files.clone();
+        self.serving = candidate;
+        files
+    }
+
+    /// Says why; the old table serves on. What was looked at is watched, since a change of it may be
+    /// the remedy.
+    fn refuse(&mut self, refused: Refused) -> Vec<PathBuf> {
+        let errors = refused.problems.iter().filter(|p| p.severity == Severity::Error);
+        for problem in errors.clone() {
+            tracing::error!(code = problem.code, "reload refused: {problem}");
+        }
+        self.last.send_replace(LastReload {
+            applied: false,
+            at: now(),
+            generation: None,
+            changes: Vec::new(),
+            problems: errors.map(ToString::to_string).collect(),
+        });
+        let mut files = self.serving.files.clone();
+        files.extend(refused.files);
+        files
+    }
+}

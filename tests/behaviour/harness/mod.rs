@@ -1,0 +1,10 @@
+//! What the tests stand on: a PoP without IO under virtual time, a real one on loopback, origins whose health is flipped,
+//! clients, and chance that can be had again. No test asserts how long something took.
+
+pub mod chance;
+pub mod clients;
+pub mod core;
+pub mod origins;
+pub mod pop;
+pub mod seen;
+pub mod wire;
