@@ -6,7 +6,10 @@
 use crate::problem::{Findings, Place, nearest};
 use crate::tree::{Key, Node, Value, shorten};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -31,13 +34,21 @@ impl<T> Written<T> {
 
 /// The value of a key that may be left out.
 pub(crate) fn given<T>(written: &Option<Written<T>>) -> Option<(&T, Place)> {
-    written.as_ref().and_then(|w| w.value.as_ref().map(|value| (value, w.place)))
+    written
+        .as_ref()
+        .and_then(|w| w.value.as_ref().map(|value| (value, w.place)))
 }
 
 /// Reads `T` from a tree. `None` when the root itself cannot be read.
-pub(crate) fn read<T: for<'de> Deserialize<'de>>(node: &Node, findings: &mut Findings) -> Option<T> {
+pub(crate) fn read<T: for<'de> Deserialize<'de>>(
+    node: &Node,
+    findings: &mut Findings,
+) -> Option<T> {
     let shared = RefCell::new(std::mem::take(findings));
-    let read = Written::<T>::deserialize(De { node, findings: &shared });
+    let read = Written::<T>::deserialize(De {
+        node,
+        findings: &shared,
+    });
     *findings = shared.into_inner();
     read.ok().and_then(|written| written.value)
 }
@@ -76,11 +87,16 @@ pub(crate) trait Shaped<'de>: Sized {
 }
 
 fn unexpected<E: de::Error>(expected: &str, found: &str) -> E {
-    E::custom(Bad::new("wrong_type", format!("expected {expected}, found {found}")))
+    E::custom(Bad::new(
+        "wrong_type",
+        format!("expected {expected}, found {found}"),
+    ))
 }
 
 /// Reads a [`Shaped`] type.
-pub(crate) fn shaped<'de, T: Shaped<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn shaped<'de, T: Shaped<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     struct ShapeVisitor<T>(PhantomData<T>);
 
     impl<'de, T: Shaped<'de>> Visitor<'de> for ShapeVisitor<T> {
@@ -118,7 +134,11 @@ const CODES: [&str; 4] = ["invalid_value", "wrong_type", "out_of_range", "host_b
 impl Bad {
     /// Something is wrong.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Code, message and hint, for what is read outside serde.
@@ -137,7 +157,11 @@ impl Bad {
 impl fmt::Display for Bad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hint = self.hint.as_deref().unwrap_or("");
-        write!(f, "{}{SEPARATOR}{}{SEPARATOR}{hint}", self.code, self.message)
+        write!(
+            f,
+            "{}{SEPARATOR}{}{SEPARATOR}{hint}",
+            self.code, self.message
+        )
     }
 }
 
@@ -152,7 +176,12 @@ pub(crate) struct Error {
 
 impl Error {
     fn new(code: &'static str, place: Place, message: String) -> Self {
-        Self { place: Some(place), code, message, hint: None }
+        Self {
+            place: Some(place),
+            code,
+            message,
+            hint: None,
+        }
     }
 }
 
@@ -176,12 +205,22 @@ impl de::Error for Error {
                 message: message.to_owned(),
                 hint: third.filter(|hint| !hint.is_empty()).map(str::to_owned),
             },
-            _ => Self { place: None, code: "invalid_value", message: text, hint: None },
+            _ => Self {
+                place: None,
+                code: "invalid_value",
+                message: text,
+                hint: None,
+            },
         }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { place: None, code: "missing_key", message: format!("`{field}` is missing"), hint: None }
+        Self {
+            place: None,
+            code: "missing_key",
+            message: format!("`{field}` is missing"),
+            hint: None,
+        }
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
@@ -277,10 +316,18 @@ impl<'de> Deserializer<'de> for De<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.node.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+        if self.node.is_null() {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         if name == WRITTEN {
             visitor.visit_seq(WrittenAccess { de: self, step: 0 })
         } else {
@@ -290,7 +337,10 @@ impl<'de> Deserializer<'de> for De<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.node.value {
-            Value::List(items) => visitor.visit_seq(Items { items: items.iter(), findings: self.findings }),
+            Value::List(items) => visitor.visit_seq(Items {
+                items: items.iter(),
+                findings: self.findings,
+            }),
             _ => self.wrong("a list"),
         }
     }
@@ -311,8 +361,14 @@ impl<'de> Deserializer<'de> for De<'_> {
         match &self.node.value {
             Value::Map(entries) => visitor
                 .visit_map(Entries::new(entries, Some(fields), self.findings))
-                .map_err(|error| Error { place: error.place.or(Some(self.node.place)), ..error }),
-            _ => self.wrong(&format!("a map with keys such as `{}`", fields.first().unwrap_or(&""))),
+                .map_err(|error| Error {
+                    place: error.place.or(Some(self.node.place)),
+                    ..error
+                }),
+            _ => self.wrong(&format!(
+                "a map with keys such as `{}`",
+                fields.first().unwrap_or(&"")
+            )),
         }
     }
 
@@ -325,7 +381,8 @@ impl<'de> Deserializer<'de> for De<'_> {
         if name == SHAPE {
             if self.node.is_null() {
                 let mut expected = String::new();
-                let _ = fmt::Write::write_fmt(&mut expected, format_args!("{}", Expecting(&visitor)));
+                let _ =
+                    fmt::Write::write_fmt(&mut expected, format_args!("{}", Expecting(&visitor)));
                 return self.wrong(&expected);
             }
             return visitor.visit_enum(ShapeAccess(self));
@@ -382,7 +439,11 @@ impl<'de> VariantAccess<'de> for De<'_> {
         self.deserialize_seq(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         self.deserialize_struct("", fields, visitor)
     }
 }
@@ -396,9 +457,17 @@ struct Items<'a> {
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Error;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Error> {
         match self.items.next() {
-            Some(node) => seed.deserialize(De { node, findings: self.findings }).map(Some),
+            Some(node) => seed
+                .deserialize(De {
+                    node,
+                    findings: self.findings,
+                })
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -422,7 +491,12 @@ impl<'a> Entries<'a> {
         fields: Option<&'static [&'static str]>,
         findings: &'a RefCell<Findings>,
     ) -> Self {
-        Self { entries: entries.iter(), fields, value: None, findings }
+        Self {
+            entries: entries.iter(),
+            fields,
+            value: None,
+            findings,
+        }
     }
 
     /// Takes in a key that the struct does not have.
@@ -431,7 +505,11 @@ impl<'a> Entries<'a> {
             .unwrap_or_else(|| format!("known here: {}", fields.join(", ")));
         self.findings
             .borrow_mut()
-            .error("unknown_key", key.place, format!("`{}` is not a key here", shorten(&key.text)))
+            .error(
+                "unknown_key",
+                key.place,
+                format!("`{}` is not a key here", shorten(&key.text)),
+            )
             .hint(hint);
     }
 }
@@ -439,7 +517,10 @@ impl<'a> Entries<'a> {
 impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Error;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Error> {
         while let Some((key, value)) = self.entries.next() {
             if let Some(fields) = self.fields
                 && !fields.contains(&&*key.text)
@@ -448,15 +529,29 @@ impl<'de> MapAccess<'de> for Entries<'_> {
                 continue;
             }
             self.value = Some(value);
-            let node = Node { place: key.place, value: Value::Scalar { text: key.text.clone(), plain: false } };
-            return seed.deserialize(De { node: &node, findings: self.findings }).map(Some);
+            let node = Node {
+                place: key.place,
+                value: Value::Scalar {
+                    text: key.text.clone(),
+                    plain: false,
+                },
+            };
+            return seed
+                .deserialize(De {
+                    node: &node,
+                    findings: self.findings,
+                })
+                .map(Some);
         }
         Ok(None)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         match self.value.take() {
-            Some(node) => seed.deserialize(De { node, findings: self.findings }),
+            Some(node) => seed.deserialize(De {
+                node,
+                findings: self.findings,
+            }),
             None => Err(de::Error::custom("a value was asked for before its key")),
         }
     }
@@ -476,7 +571,10 @@ struct WrittenAccess<'a> {
 impl<'de> SeqAccess<'de> for WrittenAccess<'_> {
     type Error = Error;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Error> {
         let De { node, findings } = self.de;
         let place = node.place;
         let number = match self.step {
@@ -487,16 +585,25 @@ impl<'de> SeqAccess<'de> for WrittenAccess<'_> {
             _ => {
                 return match seed.deserialize(De { node, findings }) {
                     Ok(value) => Ok(Some(value)),
-                    Err(Error { place, code, message, hint }) => {
+                    Err(Error {
+                        place,
+                        code,
+                        message,
+                        hint,
+                    }) => {
                         let place = place.unwrap_or(node.place);
-                        findings.borrow_mut().error(code, place, message).maybe_hint(hint);
+                        findings
+                            .borrow_mut()
+                            .error(code, place, message)
+                            .maybe_hint(hint);
                         Ok(None)
                     }
                 };
             }
         };
         self.step += 1;
-        seed.deserialize(IntoDeserializer::<Error>::into_deserializer(number)).map(Some)
+        seed.deserialize(IntoDeserializer::<Error>::into_deserializer(number))
+            .map(Some)
     }
 }
 
@@ -513,8 +620,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Written<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Written<T>, A::Error> {
                 let mut number = || seq.next_element::<u32>().map(Option::unwrap_or_default);
-                let place = Place { file: number()?, line: number()?, column: number()?, width: number()? };
-                Ok(Written { value: seq.next_element()?, place })
+                let place = Place {
+                    file: number()?,
+                    line: number()?,
+                    column: number()?,
+                    width: number()?,
+                };
+                Ok(Written {
+                    value: seq.next_element()?,
+                    place,
+                })
             }
         }
 
@@ -553,7 +668,9 @@ impl<T> Default for Names<T> {
 impl<T> Names<T> {
     /// The entries whose name could be read: name, place of the name, and the thing.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Place, &Written<T>)> {
-        self.0.iter().filter_map(|(name, thing)| Some((name.get()?.as_str(), name.place, thing)))
+        self.0
+            .iter()
+            .filter_map(|(name, thing)| Some((name.get()?.as_str(), name.place, thing)))
     }
 }
 

@@ -17,7 +17,14 @@ use std::path::Path;
 pub const MAX_CHANGES: usize = 1_000;
 
 /// Keys that only a restart changes: sockets and threads are made once.
-pub const RESTART_ONLY: [&str; 6] = ["workers", "state_dir", "log", "access_log", "http", "metrics"];
+pub const RESTART_ONLY: [&str; 6] = [
+    "workers",
+    "state_dir",
+    "log",
+    "access_log",
+    "http",
+    "metrics",
+];
 
 /// What differs between two configs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -87,16 +94,25 @@ impl Diff {
             return;
         }
         let text = |node: Option<&Node>| node.map(flow);
-        self.changes.push(Change { path: path.to_owned(), before: text(before), after: text(after) });
+        self.changes.push(Change {
+            path: path.to_owned(),
+            before: text(before),
+            after: text(after),
+        });
     }
 
     fn compare(&mut self, path: &mut String, before: &Node, after: &Node) {
         let length = path.len();
         match (&before.value, &after.value) {
             (Value::Map(old), Value::Map(new)) => {
-                let by_key: HashMap<&str, &Node> = old.iter().map(|(key, node)| (&*key.text, node)).collect();
-                let still: HashMap<&str, ()> = new.iter().map(|(key, _)| (&*key.text, ())).collect();
-                for (key, node) in old.iter().filter(|(key, _)| !still.contains_key(&*key.text)) {
+                let by_key: HashMap<&str, &Node> =
+                    old.iter().map(|(key, node)| (&*key.text, node)).collect();
+                let still: HashMap<&str, ()> =
+                    new.iter().map(|(key, _)| (&*key.text, ())).collect();
+                for (key, node) in old
+                    .iter()
+                    .filter(|(key, _)| !still.contains_key(&*key.text))
+                {
                     push_key(path, &key.text);
                     self.add(path, Some(node), None);
                     path.truncate(length);
@@ -140,7 +156,11 @@ pub fn diff(old: &Checked, new: &Checked) -> Diff {
 /// The written config, read again from the text that was kept.
 fn written(checked: &Checked) -> Node {
     let files = Memory {
-        files: checked.sources.iter().map(|(path, text)| (path.to_owned(), text.to_string())).collect(),
+        files: checked
+            .sources
+            .iter()
+            .map(|(path, text)| (path.to_owned(), text.to_string()))
+            .collect(),
         assume: false,
     };
     let first = checked.sources.path(0).unwrap_or(Path::new(""));

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use steering::draw::mix;
 use steering::health::Status;
 use steering::ids::RegionId;
-use steering::{Client, Decision, EndpointId, Forced, Plane, PoolId, ServiceId, Silent, Snapshot, Timestamp, Verdict, Want};
+use steering::{
+    Client, Decision, EndpointId, Forced, Plane, PoolId, ServiceId, Silent, Snapshot, Timestamp,
+    Verdict, Want,
+};
 
 /// How many draws an expectation is held against. At 40 % the standard deviation of a share is then
 /// 0.5 percentage points, a quarter of what [`TOLERANCE`] allows.
@@ -36,7 +39,11 @@ fn run_all(expectations: &[Expectation], sources: &Sources, snapshot: &Snapshot)
         };
         for plane in &expectation.planes {
             let misses = misses(expectation, *plane, &what_if);
-            problems.extend(misses.into_iter().map(|miss| problem(expectation, *plane, &miss, sources)));
+            problems.extend(
+                misses
+                    .into_iter()
+                    .map(|miss| problem(expectation, *plane, &miss, sources)),
+            );
         }
         supposed = Some((down, up, what_if));
     }
@@ -62,10 +69,18 @@ fn forced_by(snapshot: &Snapshot, what: &What, status: Status, forced: &mut Vec<
         What::All => forced.push(Forced::All(status)),
         What::Named(name) => {
             forced.extend(table.pool(name).map(|pool| Forced::Pool(pool, status)));
-            forced.extend(table.region(name).map(|region| Forced::Region(region, status)));
+            forced.extend(
+                table
+                    .region(name)
+                    .map(|region| Forced::Region(region, status)),
+            );
         }
         What::Endpoint(address) => {
-            let endpoints = table.endpoints().iter().enumerate().filter(|(_, e)| e.address == *address);
+            let endpoints = table
+                .endpoints()
+                .iter()
+                .enumerate()
+                .filter(|(_, e)| e.address == *address);
             forced.extend(endpoints.map(|(i, _)| Forced::Endpoint(EndpointId::at(i), status)));
         }
     }
@@ -84,20 +99,39 @@ fn misses(expectation: &Expectation, plane: Plane, snapshot: &Snapshot) -> Vec<S
         return vec!["the service is not in the table".to_owned()];
     };
     let outcomes = outcomes(expectation, plane, service, snapshot);
-    expectation.expected.iter().filter_map(|expected| miss(expected, &outcomes, snapshot)).collect()
+    expectation
+        .expected
+        .iter()
+        .filter_map(|expected| miss(expected, &outcomes, snapshot))
+        .collect()
 }
 
-fn outcomes(expectation: &Expectation, plane: Plane, service: ServiceId, snapshot: &Snapshot) -> Outcomes {
-    let client = Client { address: expectation.client, located: Some(snapshot.locate(expectation.client)) };
+fn outcomes(
+    expectation: &Expectation,
+    plane: Plane,
+    service: ServiceId,
+    snapshot: &Snapshot,
+) -> Outcomes {
+    let client = Client {
+        address: expectation.client,
+        located: Some(snapshot.locate(expectation.client)),
+    };
     let mut outcomes = Outcomes::default();
     for i in 0..DRAWS {
         // Seeded by nothing but the position, so that a test holds today if it held yesterday.
-        let want = Want { plane, draw: mix(i, 0x5eed), family: None };
+        let want = Want {
+            plane,
+            draw: mix(i, 0x5eed),
+            family: None,
+        };
         let decision = snapshot.decide(service, &client, want, &mut Silent);
         if let Some(region) = decision.region {
             *outcomes.regions.entry(region).or_default() += 1;
         }
-        outcomes.kinds.entry((decision.verdict.name(), decision.region, decision.pool)).or_insert(decision);
+        outcomes
+            .kinds
+            .entry((decision.verdict.name(), decision.region, decision.pool))
+            .or_insert(decision);
     }
     outcomes
 }
@@ -105,8 +139,19 @@ fn outcomes(expectation: &Expectation, plane: Plane, service: ServiceId, snapsho
 /// What is wrong, when the expected did not come.
 fn miss(expected: &Expected, outcomes: &Outcomes, snapshot: &Snapshot) -> Option<String> {
     let table = snapshot.table();
-    let region_name = |id: RegionId| table.regions().get(id.index()).map_or("?", |region| &*region.name);
-    let first_other = |fits: &dyn Fn(&Decision) -> bool| outcomes.kinds.values().find(|d| !fits(d)).map(|d| got(d, snapshot));
+    let region_name = |id: RegionId| {
+        table
+            .regions()
+            .get(id.index())
+            .map_or("?", |region| &*region.name)
+    };
+    let first_other = |fits: &dyn Fn(&Decision) -> bool| {
+        outcomes
+            .kinds
+            .values()
+            .find(|d| !fits(d))
+            .map(|d| got(d, snapshot))
+    };
     match expected {
         Expected::Region(name) => {
             let got = first_other(&|d| d.region.is_some_and(|id| region_name(id) == &**name))?;
@@ -115,17 +160,39 @@ fn miss(expected: &Expected, outcomes: &Outcomes, snapshot: &Snapshot) -> Option
         Expected::Regions(names) => {
             let named = |id: RegionId| names.iter().any(|name| &**name == region_name(id));
             if let Some(got) = first_other(&|d| d.region.is_some_and(named)) {
-                return Some(format!("expected one of the regions {}, got {got}", names.join(", ")));
+                return Some(format!(
+                    "expected one of the regions {}, got {got}",
+                    names.join(", ")
+                ));
             }
-            let never = names.iter().find(|name| !outcomes.regions.keys().any(|id| region_name(*id) == &***name))?;
-            Some(format!("expected region {never} in some of {DRAWS} draws, got it in none"))
+            let never = names.iter().find(|name| {
+                !outcomes
+                    .regions
+                    .keys()
+                    .any(|id| region_name(*id) == &***name)
+            })?;
+            Some(format!(
+                "expected region {never} in some of {DRAWS} draws, got it in none"
+            ))
         }
         Expected::Pool(name) => {
-            let fits = |d: &Decision| d.pool.is_some_and(|id| table.pools().get(id.index()).is_some_and(|p| p.name == *name));
+            let fits = |d: &Decision| {
+                d.pool.is_some_and(|id| {
+                    table
+                        .pools()
+                        .get(id.index())
+                        .is_some_and(|p| p.name == *name)
+                })
+            };
             first_other(&fits).map(|got| format!("expected pool {name}, got {got}"))
         }
         Expected::Endpoint(address) => {
-            let is = |id: &EndpointId| table.endpoints().get(id.index()).is_some_and(|e| e.address == *address);
+            let is = |id: &EndpointId| {
+                table
+                    .endpoints()
+                    .get(id.index())
+                    .is_some_and(|e| e.address == *address)
+            };
             let got = first_other(&|d| d.endpoints.iter().any(is))?;
             Some(format!("expected endpoint {address}, got {got}"))
         }
@@ -134,10 +201,16 @@ fn miss(expected: &Expected, outcomes: &Outcomes, snapshot: &Snapshot) -> Option
             Some(format!("expected verdict {}, got {got}", verdict.name()))
         }
         Expected::Share(shares) => shares.iter().find_map(|(name, expected)| {
-            let count: u64 = outcomes.regions.iter().filter(|(id, _)| region_name(**id) == &**name).map(|(_, n)| n).sum();
+            let count: u64 = outcomes
+                .regions
+                .iter()
+                .filter(|(id, _)| region_name(**id) == &**name)
+                .map(|(_, n)| n)
+                .sum();
             let share = count as f64 * 100.0 / DRAWS as f64;
-            ((share - expected).abs() > TOLERANCE)
-                .then(|| format!("expected region {name} in {expected}% of draws, got it in {share:.1}%"))
+            ((share - expected).abs() > TOLERANCE).then(|| {
+                format!("expected region {name} in {expected}% of draws, got it in {share:.1}%")
+            })
         }),
     }
 }
@@ -146,11 +219,20 @@ fn miss(expected: &Expected, outcomes: &Outcomes, snapshot: &Snapshot) -> Option
 fn got(decision: &Decision, snapshot: &Snapshot) -> String {
     let table = snapshot.table();
     let pool = decision.pool.and_then(|id| table.pools().get(id.index()));
-    let region = decision.region.and_then(|id| table.regions().get(id.index()));
+    let region = decision
+        .region
+        .and_then(|id| table.regions().get(id.index()));
     match (decision.verdict, pool, region) {
-        (Verdict::Steered, Some(pool), Some(region)) => format!("region {} (pool {})", region.name, pool.name),
+        (Verdict::Steered, Some(pool), Some(region)) => {
+            format!("region {} (pool {})", region.name, pool.name)
+        }
         (verdict, Some(pool), Some(region)) => {
-            format!("region {} (pool {}) with verdict {}", region.name, pool.name, verdict.name())
+            format!(
+                "region {} (pool {}) with verdict {}",
+                region.name,
+                pool.name,
+                verdict.name()
+            )
         }
         (verdict, ..) => format!("verdict {} ({})", verdict.name(), decision.reason.name()),
     }
@@ -168,7 +250,10 @@ fn problem(expectation: &Expectation, plane: Plane, miss: &str, sources: &Source
     };
     let mut when = String::new();
     if !expectation.down.is_empty() {
-        when.push_str(&format!(" with {} down", names(&expectation.down).join(", ")));
+        when.push_str(&format!(
+            " with {} down",
+            names(&expectation.down).join(", ")
+        ));
     }
     if !expectation.up.is_empty() {
         when.push_str(&format!(" but {} up", names(&expectation.up).join(", ")));
@@ -183,8 +268,14 @@ fn problem(expectation: &Expectation, plane: Plane, miss: &str, sources: &Source
         code: "expectation_failed",
         place: expectation.place,
         path: expectation.path.clone(),
-        message: format!("{} for {}{when}{plane}: {miss}", expectation.service, expectation.client),
-        hint: Some(format!("`rhumb explain --service {} --client {}` shows why", expectation.service, expectation.client)),
+        message: format!(
+            "{} for {}{when}{plane}: {miss}",
+            expectation.service, expectation.client
+        ),
+        hint: Some(format!(
+            "`rhumb explain --service {} --client {}` shows why",
+            expectation.service, expectation.client
+        )),
     }
     .in_sources(sources)
 }

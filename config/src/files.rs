@@ -29,7 +29,9 @@ pub struct Disk;
 impl Files for Disk {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        std::fs::File::open(path)?.take(limit as u64).read_to_end(&mut content)?;
+        std::fs::File::open(path)?
+            .take(limit as u64)
+            .read_to_end(&mut content)?;
         Ok(content)
     }
 
@@ -39,7 +41,10 @@ impl Files for Disk {
 
     fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
         let paths = glob::glob(&pattern.to_string_lossy()).map_err(|error| error.msg.to_owned())?;
-        Ok(paths.filter_map(Result::ok).filter(|path| path.is_file()).collect())
+        Ok(paths
+            .filter_map(Result::ok)
+            .filter(|path| path.is_file())
+            .collect())
     }
 }
 
@@ -66,8 +71,14 @@ impl Files for Memory {
     }
 
     fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
-        let pattern = glob::Pattern::new(&pattern.to_string_lossy()).map_err(|error| error.msg.to_owned())?;
-        Ok(self.files.keys().filter(|path| pattern.matches_path(path)).cloned().collect())
+        let pattern =
+            glob::Pattern::new(&pattern.to_string_lossy()).map_err(|error| error.msg.to_owned())?;
+        Ok(self
+            .files
+            .keys()
+            .filter(|path| pattern.matches_path(path))
+            .cloned()
+            .collect())
     }
 }
 
@@ -79,7 +90,9 @@ pub(crate) fn beside(written_in: Option<&Path>, path: &str) -> PathBuf {
     for part in base.join(path).components() {
         match part {
             Component::CurDir => {}
-            Component::ParentDir if matches!(clean.components().next_back(), Some(Component::Normal(_))) => {
+            Component::ParentDir
+                if matches!(clean.components().next_back(), Some(Component::Normal(_))) =>
+            {
                 clean.pop();
             }
             part => clean.push(part),
@@ -101,7 +114,11 @@ mod tests {
             ("a.yaml", "./b/../c.yaml", "c.yaml"),
             ("a.yaml", "../c.yaml", "../c.yaml"),
         ] {
-            assert_eq!(beside(Some(Path::new(file)), path), PathBuf::from(expected), "{path} in {file}");
+            assert_eq!(
+                beside(Some(Path::new(file)), path),
+                PathBuf::from(expected),
+                "{path} in {file}"
+            );
         }
     }
 }

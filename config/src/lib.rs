@@ -46,7 +46,9 @@ pub struct Loaded {
 impl Loaded {
     /// Whether any problem keeps the config from running.
     pub fn has_errors(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+        self.problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
     }
 }
 
@@ -58,7 +60,10 @@ pub fn load(path: &Path) -> Loaded {
 /// Reads a config from memory, as if it stood in a file of this name. Every other file it names is
 /// taken to exist and to be empty.
 pub fn load_str(name: &str, text: &str) -> Loaded {
-    let files = Memory { files: [(PathBuf::from(name), text.to_owned())].into(), assume: true };
+    let files = Memory {
+        files: [(PathBuf::from(name), text.to_owned())].into(),
+        assume: true,
+    };
     load_with(Path::new(name), &files)
 }
 
@@ -68,7 +73,14 @@ pub fn load_with(path: &Path, files: &dyn Files) -> Loaded {
     let mut merged = source::read(path, files, &mut findings);
     let spec: Option<spec::Config> = de::read(&merged.root, &mut findings);
     let checked = spec.and_then(|spec| {
-        check::check(&spec, merged.whole, &merged.sources, files, &mut findings, &mut merged.watch)
+        check::check(
+            &spec,
+            merged.whole,
+            &merged.sources,
+            files,
+            &mut findings,
+            &mut merged.watch,
+        )
     });
     let paths = tree::paths(&merged.root, findings.places());
     findings.fill_paths(|place| paths.get(&tree::position(place)).cloned());

@@ -58,7 +58,9 @@ impl Sources {
 
     /// The path of a file.
     pub fn path(&self, file: u32) -> Option<&Path> {
-        self.files.get(file as usize).map(|(path, _)| path.as_path())
+        self.files
+            .get(file as usize)
+            .map(|(path, _)| path.as_path())
     }
 
     /// The text of a file.
@@ -121,7 +123,12 @@ impl Problem {
 
     /// Several lines for a terminal: severity and message, the frame, the hint.
     pub fn render(&self) -> String {
-        let mut text = format!("{}: {}\n  --> {}", self.severity.name(), self.message, self.position());
+        let mut text = format!(
+            "{}: {}\n  --> {}",
+            self.severity.name(),
+            self.message,
+            self.position()
+        );
         if !self.path.is_empty() {
             text.push_str(&format!(" ({})", self.path));
         }
@@ -143,8 +150,18 @@ pub fn render(problems: &[Problem]) -> String {
     }
     let count = |severity| problems.iter().filter(|p| p.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let plural = |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
-    text.push_str(&format!("{}, {}\n", plural(errors, "error"), plural(warnings, "warning")));
+    let plural = |n: usize, word: &str| {
+        if n == 1 {
+            format!("1 {word}")
+        } else {
+            format!("{n} {word}s")
+        }
+    };
+    text.push_str(&format!(
+        "{}, {}\n",
+        plural(errors, "error"),
+        plural(warnings, "warning")
+    ));
     text
 }
 
@@ -166,7 +183,10 @@ impl Finding {
         Problem {
             severity: self.severity,
             code: self.code,
-            file: sources.path(self.place.file).map(Path::to_owned).unwrap_or_default(),
+            file: sources
+                .path(self.place.file)
+                .map(Path::to_owned)
+                .unwrap_or_default(),
             line: self.place.line,
             column: self.place.column,
             path: self.path,
@@ -187,12 +207,22 @@ pub(crate) struct Findings {
 
 impl Findings {
     /// Takes in an error; the hint is set on what is returned by [`Findings::hint`].
-    pub(crate) fn error(&mut self, code: &'static str, place: Place, message: impl Into<String>) -> &mut Self {
+    pub(crate) fn error(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+    ) -> &mut Self {
         self.push(Severity::Error, code, place, message.into())
     }
 
     /// Takes in a warning.
-    pub(crate) fn warning(&mut self, code: &'static str, place: Place, message: impl Into<String>) -> &mut Self {
+    pub(crate) fn warning(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+    ) -> &mut Self {
         self.push(Severity::Warning, code, place, message.into())
     }
 
@@ -212,10 +242,23 @@ impl Findings {
         }
     }
 
-    fn push(&mut self, severity: Severity, code: &'static str, place: Place, message: String) -> &mut Self {
+    fn push(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: Place,
+        message: String,
+    ) -> &mut Self {
         self.errors += usize::from(severity == Severity::Error);
         if self.list.len() < MAX_PROBLEMS {
-            self.list.push(Finding { severity, code, place, path: String::new(), message, hint: None });
+            self.list.push(Finding {
+                severity,
+                code,
+                place,
+                path: String::new(),
+                message,
+                hint: None,
+            });
         } else {
             self.beyond += 1;
         }
@@ -243,12 +286,21 @@ impl Findings {
 
     /// All of them as problems, in the order of files and lines.
     pub(crate) fn into_problems(mut self, sources: &Sources) -> Vec<Problem> {
-        self.list.sort_by_key(|finding| (finding.place.file, finding.place.line, finding.place.column));
-        let mut problems: Vec<Problem> = self.list.into_iter().map(|f| f.in_sources(sources)).collect();
+        self.list
+            .sort_by_key(|finding| (finding.place.file, finding.place.line, finding.place.column));
+        let mut problems: Vec<Problem> = self
+            .list
+            .into_iter()
+            .map(|f| f.in_sources(sources))
+            .collect();
         problems.dedup();
         if self.beyond > 0 {
             let more = Finding {
-                severity: if self.errors > 0 { Severity::Error } else { Severity::Warning },
+                severity: if self.errors > 0 {
+                    Severity::Error
+                } else {
+                    Severity::Warning
+                },
                 code: "too_many_problems",
                 place: Place::default(),
                 path: String::new(),
@@ -272,27 +324,57 @@ fn frame(text: &str, place: Place) -> String {
     let first = line.saturating_sub(1).max(1);
     let gutter = (line + 1).to_string().len();
     let column = (place.column as usize).saturating_sub(1);
-    let cut = if column > MAX_WIDTH - 20 { column - 40 } else { 0 };
+    let cut = if column > MAX_WIDTH - 20 {
+        column - 40
+    } else {
+        0
+    };
     let mut out = String::new();
-    for (i, content) in text.lines().enumerate().skip(first - 1).take(line + 2 - first) {
-        let shown: String = content.chars().skip(cut).take(MAX_WIDTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    for (i, content) in text
+        .lines()
+        .enumerate()
+        .skip(first - 1)
+        .take(line + 2 - first)
+    {
+        let shown: String = content
+            .chars()
+            .skip(cut)
+            .take(MAX_WIDTH)
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         out.push_str(format!("{:>gutter$} | {}", i + 1, shown).trim_end());
         out.push('\n');
         if i + 1 == line && place.column > 0 {
-            let width = (place.width as usize).clamp(1, shown.chars().count().saturating_sub(column - cut).max(1));
-            out.push_str(&format!("{:>gutter$} | {}{}\n", "", " ".repeat(column - cut), "^".repeat(width)));
+            let width = (place.width as usize)
+                .clamp(1, shown.chars().count().saturating_sub(column - cut).max(1));
+            out.push_str(&format!(
+                "{:>gutter$} | {}{}\n",
+                "",
+                " ".repeat(column - cut),
+                "^".repeat(width)
+            ));
         }
     }
     out
 }
 
 /// `did you mean …`, when a known name is near enough to what was written.
-pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
     let lower = written.to_lowercase();
     known
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.chars().count().max(lower.chars().count()) / 3).max(1))
+        .map(|name| {
+            (
+                strsim::damerau_levenshtein(&lower, &name.to_lowercase()),
+                name,
+            )
+        })
+        .filter(|(distance, name)| {
+            *distance <= (name.chars().count().max(lower.chars().count()) / 3).max(1)
+        })
         .min_by_key(|(distance, name)| (*distance, *name))
         .map(|(_, name)| format!("did you mean {name}?"))
 }

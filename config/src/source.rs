@@ -18,7 +18,15 @@ pub const MAX_INCLUDE_DEPTH: usize = 8;
 
 /// Keys whose entries are gathered from all files; no name may stand twice.
 const BY_NAME: [&str; 9] = [
-    "regions", "jurisdictions", "country_sets", "health_checks", "pools", "policies", "residency", "services", "zones",
+    "regions",
+    "jurisdictions",
+    "country_sets",
+    "health_checks",
+    "pools",
+    "policies",
+    "residency",
+    "services",
+    "zones",
 ];
 /// Keys whose items are gathered from all files.
 const LISTS: [&str; 3] = ["trusted_proxies", "latency_map", "expect"];
@@ -39,7 +47,12 @@ pub(crate) fn read(path: &Path, files: &dyn Files, findings: &mut Findings) -> M
         files,
         findings,
         merged: Merged {
-            root: Node::empty(Place { file: 0, line: 1, column: 1, width: 1 }),
+            root: Node::empty(Place {
+                file: 0,
+                line: 1,
+                column: 1,
+                width: 1,
+            }),
             sources: Sources::default(),
             watch: BTreeSet::new(),
             whole: true,
@@ -110,23 +123,42 @@ impl Reader<'_> {
     }
 
     /// The text of a file, when it can be read and the bounds are kept.
-    fn text(&mut self, path: &Path, from: Option<Place>, depth: usize) -> Option<(u32, std::sync::Arc<str>)> {
+    fn text(
+        &mut self,
+        path: &Path,
+        from: Option<Place>,
+        depth: usize,
+    ) -> Option<(u32, std::sync::Arc<str>)> {
         let here = from.unwrap_or_default();
         if depth > MAX_INCLUDE_DEPTH {
-            self.findings
-                .error("include", here, format!("files include each other more than {MAX_INCLUDE_DEPTH} deep"));
+            self.findings.error(
+                "include",
+                here,
+                format!("files include each other more than {MAX_INCLUDE_DEPTH} deep"),
+            );
             return None;
         }
         if self.read.len() > MAX_FILES {
-            self.findings.error("include", here, format!("the config has more than {MAX_FILES} files"));
+            self.findings.error(
+                "include",
+                here,
+                format!("the config has more than {MAX_FILES} files"),
+            );
             return None;
         }
-        let content = match self.files.read(path, MAX_BYTES.saturating_sub(self.bytes) + 1) {
+        let content = match self
+            .files
+            .read(path, MAX_BYTES.saturating_sub(self.bytes) + 1)
+        {
             Ok(content) => content,
             Err(error) => {
                 let here = from.unwrap_or_else(|| self.only_file(path));
                 self.findings
-                    .error("unreadable", here, format!("{} cannot be read: {error}", path.display()))
+                    .error(
+                        "unreadable",
+                        here,
+                        format!("{} cannot be read: {error}", path.display()),
+                    )
                     .hint("check the path and its permissions");
                 return None;
             }
@@ -134,7 +166,11 @@ impl Reader<'_> {
         self.bytes += content.len();
         if self.bytes > MAX_BYTES {
             let here = from.unwrap_or_else(|| self.only_file(path));
-            self.findings.error("too_large", here, format!("the config has more than {} MiB", MAX_BYTES >> 20));
+            self.findings.error(
+                "too_large",
+                here,
+                format!("the config has more than {} MiB", MAX_BYTES >> 20),
+            );
             return None;
         }
         match String::from_utf8(content) {
@@ -144,10 +180,14 @@ impl Reader<'_> {
             }
             Err(error) => {
                 let good = error.utf8_error().valid_up_to();
-                let lines = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count();
+                let lines = error.as_bytes()[..good]
+                    .iter()
+                    .filter(|byte| **byte == b'\n')
+                    .count();
                 let mut here = self.only_file(path);
                 here.line = u32::try_from(lines + 1).unwrap_or(u32::MAX);
-                self.findings.error("syntax", here, "this line is not UTF-8 text");
+                self.findings
+                    .error("syntax", here, "this line is not UTF-8 text");
                 None
             }
         }
@@ -155,14 +195,20 @@ impl Reader<'_> {
 
     /// A place that is a file as a whole.
     fn only_file(&mut self, path: &Path) -> Place {
-        Place { file: self.merged.sources.add(path, ""), ..Place::default() }
+        Place {
+            file: self.merged.sources.add(path, ""),
+            ..Place::default()
+        }
     }
 
     fn same_version(&mut self, value: &Node) {
         let expected = VERSION.to_string();
         if !matches!(&value.value, Value::Scalar { text, .. } if **text == *expected) {
-            self.findings
-                .error("version", value.place, format!("expected version {VERSION}, found {}", value.describe()));
+            self.findings.error(
+                "version",
+                value.place,
+                format!("expected version {VERSION}, found {}", value.describe()),
+            );
         }
     }
 
@@ -171,15 +217,22 @@ impl Reader<'_> {
         let Value::List(items) = &list.value else {
             if !list.is_null() {
                 self.findings
-                    .error("wrong_type", list.place, format!("expected a list of files, found {}", list.describe()))
+                    .error(
+                        "wrong_type",
+                        list.place,
+                        format!("expected a list of files, found {}", list.describe()),
+                    )
                     .hint("such as include: [pools.yaml, services/*.yaml]");
             }
             return;
         };
         for item in items {
             let Value::Scalar { text, .. } = &item.value else {
-                self.findings
-                    .error("wrong_type", item.place, format!("expected a path, found {}", item.describe()));
+                self.findings.error(
+                    "wrong_type",
+                    item.place,
+                    format!("expected a path, found {}", item.describe()),
+                );
                 continue;
             };
             let path = beside(self.merged.sources.path(file), text);
@@ -190,12 +243,21 @@ impl Reader<'_> {
             self.merged.watch.insert(fixed_part(&path));
             match self.files.matching(&path) {
                 Ok(paths) if paths.is_empty() => {
-                    self.findings.warning("include", item.place, format!("`{}` matches no file", shorten(text)));
+                    self.findings.warning(
+                        "include",
+                        item.place,
+                        format!("`{}` matches no file", shorten(text)),
+                    );
                 }
-                Ok(paths) => paths.iter().for_each(|path| self.file(path, Some(item.place), depth + 1)),
+                Ok(paths) => paths
+                    .iter()
+                    .for_each(|path| self.file(path, Some(item.place), depth + 1)),
                 Err(error) => {
-                    self.findings
-                        .error("include", item.place, format!("`{}` is not a pattern: {error}", shorten(text)));
+                    self.findings.error(
+                        "include",
+                        item.place,
+                        format!("`{}` is not a pattern: {error}", shorten(text)),
+                    );
                 }
             }
         }
@@ -224,19 +286,40 @@ impl Reader<'_> {
                 let names = &self.names;
                 let section = section.unwrap_or_default();
                 all.extend(more.into_iter().filter(|(name, _)| {
-                    names.get(&(section, name.text.clone())).is_some_and(|place| place.file == file)
+                    names
+                        .get(&(section, name.text.clone()))
+                        .is_some_and(|place| place.file == file)
                 }));
             }
-            (Value::List(all), Value::List(more)) if section.is_none() && gathers => all.extend(more),
+            (Value::List(all), Value::List(more)) if section.is_none() && gathers => {
+                all.extend(more)
+            }
             _ if gathers => {
-                let kind = if section.is_some() { "a map of names" } else { "a list" };
-                self.findings.error("wrong_type", key.place, format!("`{}` is {kind}", key.text));
+                let kind = if section.is_some() {
+                    "a map of names"
+                } else {
+                    "a list"
+                };
+                self.findings
+                    .error("wrong_type", key.place, format!("`{}` is {kind}", key.text));
             }
             _ => {
-                let first = self.merged.sources.path(before.0.place.file).map(|p| p.display().to_string());
-                let hint = format!("also in {} on line {}", first.unwrap_or_default(), before.0.place.line);
+                let first = self
+                    .merged
+                    .sources
+                    .path(before.0.place.file)
+                    .map(|p| p.display().to_string());
+                let hint = format!(
+                    "also in {} on line {}",
+                    first.unwrap_or_default(),
+                    before.0.place.line
+                );
                 self.findings
-                    .error("duplicate_key", key.place, format!("`{}` is set in two files", shorten(&key.text)))
+                    .error(
+                        "duplicate_key",
+                        key.place,
+                        format!("`{}` is set in two files", shorten(&key.text)),
+                    )
                     .hint(hint);
             }
         }
@@ -251,11 +334,19 @@ impl Reader<'_> {
                 }
                 std::collections::hash_map::Entry::Occupied(first) => {
                     let first = *first.get();
-                    let file = self.merged.sources.path(first.file).map(|p| p.display().to_string());
+                    let file = self
+                        .merged
+                        .sources
+                        .path(first.file)
+                        .map(|p| p.display().to_string());
                     let message = format!("`{}` is defined in two files", shorten(&name.text));
                     self.findings
                         .error("duplicate_name", name.place, message)
-                        .hint(format!("also in {} on line {}", file.unwrap_or_default(), first.line));
+                        .hint(format!(
+                            "also in {} on line {}",
+                            file.unwrap_or_default(),
+                            first.line
+                        ));
                 }
             }
         }
@@ -264,7 +355,13 @@ impl Reader<'_> {
 
 /// The directory above the first part of a pattern that is not fixed.
 fn fixed_part(pattern: &Path) -> PathBuf {
-    let fixed = pattern.components().take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']));
+    let fixed = pattern
+        .components()
+        .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']));
     let directory: PathBuf = fixed.collect();
-    if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory }
+    if directory.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        directory
+    }
 }

@@ -26,7 +26,10 @@ pub(crate) struct Node {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     /// Text; `plain` when written without quotes.
-    Scalar { text: Box<str>, plain: bool },
+    Scalar {
+        text: Box<str>,
+        plain: bool,
+    },
     List(Vec<Node>),
     /// In the order written, each key once.
     Map(Vec<(Key, Node)>),
@@ -42,7 +45,10 @@ pub(crate) struct Key {
 impl Node {
     /// A map without entries.
     pub(crate) fn empty(place: Place) -> Self {
-        Self { place, value: Value::Map(Vec::new()) }
+        Self {
+            place,
+            value: Value::Map(Vec::new()),
+        }
     }
 
     /// Whether it is YAML's null: nothing, `~` or `null`, without quotes.
@@ -64,7 +70,12 @@ impl Node {
         match &self.value {
             Value::Scalar { .. } => 1,
             Value::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
-            Value::Map(entries) => 1 + entries.iter().map(|(_, node)| 1 + node.size()).sum::<usize>(),
+            Value::Map(entries) => {
+                1 + entries
+                    .iter()
+                    .map(|(_, node)| 1 + node.size())
+                    .sum::<usize>()
+            }
         }
     }
 
@@ -72,7 +83,13 @@ impl Node {
         match &self.value {
             Value::Scalar { .. } => 0,
             Value::List(items) => 1 + items.iter().map(Self::height).max().unwrap_or(0),
-            Value::Map(entries) => 1 + entries.iter().map(|(_, node)| node.height()).max().unwrap_or(0),
+            Value::Map(entries) => {
+                1 + entries
+                    .iter()
+                    .map(|(_, node)| node.height())
+                    .max()
+                    .unwrap_or(0)
+            }
         }
     }
 }
@@ -84,7 +101,11 @@ pub(crate) fn shorten(text: &str) -> String {
     if text.chars().count() <= MAX {
         return text.chars().map(clean).collect();
     }
-    text.chars().take(MAX).map(clean).chain("…".chars()).collect()
+    text.chars()
+        .take(MAX)
+        .map(clean)
+        .chain("…".chars())
+        .collect()
 }
 
 /// How much of the bounds is used up, over all files of a config.
@@ -95,15 +116,37 @@ pub(crate) struct Used {
 }
 
 /// Parses one file. A syntax error is taken in as a finding, and nothing is returned.
-pub(crate) fn parse(text: &str, file: u32, used: &mut Used, findings: &mut Findings) -> Option<Node> {
-    let builder = Builder { file, used, findings, open: Vec::new(), root: None, anchors: HashMap::new() };
+pub(crate) fn parse(
+    text: &str,
+    file: u32,
+    used: &mut Used,
+    findings: &mut Findings,
+) -> Option<Node> {
+    let builder = Builder {
+        file,
+        used,
+        findings,
+        open: Vec::new(),
+        root: None,
+        anchors: HashMap::new(),
+    };
     builder.run(text)
 }
 
 /// A list or map whose end has not come yet.
 enum Open {
-    List { place: Place, items: Vec<Node>, anchor: usize },
-    Map { place: Place, entries: Vec<(Key, Node)>, seen: HashMap<Box<str>, Place>, key: Waiting, anchor: usize },
+    List {
+        place: Place,
+        items: Vec<Node>,
+        anchor: usize,
+    },
+    Map {
+        place: Place,
+        entries: Vec<(Key, Node)>,
+        seen: HashMap<Box<str>, Place>,
+        key: Waiting,
+        anchor: usize,
+    },
 }
 
 /// What a map waits for.
@@ -132,7 +175,11 @@ impl Builder<'_> {
                 Err(error) => {
                     let mark = error.marker();
                     let place = self.at(mark.line(), mark.col(), 1);
-                    self.findings.error("syntax", place, format!("this is not YAML: {}", error.info()));
+                    self.findings.error(
+                        "syntax",
+                        place,
+                        format!("this is not YAML: {}", error.info()),
+                    );
                     return None;
                 }
             };
@@ -141,14 +188,23 @@ impl Builder<'_> {
                 if documents > 1 {
                     let place = self.place(&span);
                     self.findings
-                        .error("syntax", place, "a config file is one YAML document, and here a second one begins")
+                        .error(
+                            "syntax",
+                            place,
+                            "a config file is one YAML document, and here a second one begins",
+                        )
                         .hint("put it in a file of its own and `include` that");
                     return None;
                 }
             }
             self.event(event, &span)?;
         }
-        let place = Place { file: self.file, line: 1, column: 1, width: 1 };
+        let place = Place {
+            file: self.file,
+            line: 1,
+            column: 1,
+            width: 1,
+        };
         Some(self.root.unwrap_or_else(|| Node::empty(place)))
     }
 
@@ -156,7 +212,9 @@ impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, span: &Span) -> Option<()> {
         let place = self.place(span);
         let tag = match &event {
-            Event::Scalar(_, _, _, tag) | Event::SequenceStart(_, _, tag) | Event::MappingStart(_, _, tag) => tag.is_some(),
+            Event::Scalar(_, _, _, tag)
+            | Event::SequenceStart(_, _, tag)
+            | Event::MappingStart(_, _, tag) => tag.is_some(),
             _ => false,
         };
         if tag {
@@ -168,20 +226,66 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, _) => {
                 let plain = style == ScalarStyle::Plain;
                 self.count(1, 0, place)?;
-                self.add(Node { place, value: Value::Scalar { text: text.into(), plain } }, anchor)
+                self.add(
+                    Node {
+                        place,
+                        value: Value::Scalar {
+                            text: text.into(),
+                            plain,
+                        },
+                    },
+                    anchor,
+                )
             }
             Event::SequenceStart(_, anchor, _) => {
                 let place = self.collection_place(place);
-                self.begin(Open::List { place, items: Vec::new(), anchor }, place)
+                self.begin(
+                    Open::List {
+                        place,
+                        items: Vec::new(),
+                        anchor,
+                    },
+                    place,
+                )
             }
             Event::MappingStart(_, anchor, _) => {
                 let place = self.collection_place(place);
                 let (entries, seen) = (Vec::new(), HashMap::new());
-                self.begin(Open::Map { place, entries, seen, key: Waiting::Key, anchor }, place)
+                self.begin(
+                    Open::Map {
+                        place,
+                        entries,
+                        seen,
+                        key: Waiting::Key,
+                        anchor,
+                    },
+                    place,
+                )
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop()? {
-                Open::List { place, items, anchor } => self.add(Node { place, value: Value::List(items) }, anchor),
-                Open::Map { place, entries, anchor, .. } => self.add(Node { place, value: Value::Map(entries) }, anchor),
+                Open::List {
+                    place,
+                    items,
+                    anchor,
+                } => self.add(
+                    Node {
+                        place,
+                        value: Value::List(items),
+                    },
+                    anchor,
+                ),
+                Open::Map {
+                    place,
+                    entries,
+                    anchor,
+                    ..
+                } => self.add(
+                    Node {
+                        place,
+                        value: Value::Map(entries),
+                    },
+                    anchor,
+                ),
             },
             Event::Alias(anchor) => self.alias(anchor, place),
             _ => Some(()),
@@ -197,7 +301,11 @@ impl Builder<'_> {
     /// Writes out an alias.
     fn alias(&mut self, anchor: usize, place: Place) -> Option<()> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            self.findings.error("syntax", place, "this alias stands inside what it stands for");
+            self.findings.error(
+                "syntax",
+                place,
+                "this alias stands inside what it stands for",
+            );
             return None;
         };
         let size = node.size();
@@ -214,7 +322,9 @@ impl Builder<'_> {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { entries, seen, key, .. }) => match std::mem::replace(key, Waiting::Key) {
+            Some(Open::Map {
+                entries, seen, key, ..
+            }) => match std::mem::replace(key, Waiting::Key) {
                 Waiting::Key => *key = new_key(node, seen, self.findings),
                 Waiting::Value(key) => entries.push((key, node)),
                 Waiting::Refused => {}
@@ -228,12 +338,20 @@ impl Builder<'_> {
         self.used.aliased += aliased;
         if self.used.aliased > MAX_ALIASED_NODES {
             self.findings
-                .error("too_large", place, format!("aliases write out to more than {MAX_ALIASED_NODES} nodes"))
+                .error(
+                    "too_large",
+                    place,
+                    format!("aliases write out to more than {MAX_ALIASED_NODES} nodes"),
+                )
                 .hint("name a policy or health check and refer to it by its name instead");
             return None;
         }
         if self.used.nodes > MAX_NODES {
-            self.findings.error("too_large", place, format!("the config has more than {MAX_NODES} nodes"));
+            self.findings.error(
+                "too_large",
+                place,
+                format!("the config has more than {MAX_NODES} nodes"),
+            );
             return None;
         }
         Some(())
@@ -242,7 +360,11 @@ impl Builder<'_> {
     fn within_nesting(&mut self, depth: usize, place: Place) -> Option<()> {
         if depth > MAX_NESTING {
             self.findings
-                .error("too_deep", place, format!("lists and maps nest deeper than {MAX_NESTING} levels"))
+                .error(
+                    "too_deep",
+                    place,
+                    format!("lists and maps nest deeper than {MAX_NESTING} levels"),
+                )
                 .hint("give the inner policies names");
             return None;
         }
@@ -252,20 +374,32 @@ impl Builder<'_> {
     /// A list or map below a key is blamed at the key.
     fn collection_place(&self, own: Place) -> Place {
         match self.open.last() {
-            Some(Open::Map { key: Waiting::Value(key), .. }) => key.place,
+            Some(Open::Map {
+                key: Waiting::Value(key),
+                ..
+            }) => key.place,
             _ => own,
         }
     }
 
     fn place(&self, span: &Span) -> Place {
         let same_line = span.start.line() == span.end.line();
-        let width = if same_line { span.end.col().saturating_sub(span.start.col()) } else { 1 };
+        let width = if same_line {
+            span.end.col().saturating_sub(span.start.col())
+        } else {
+            1
+        };
         self.at(span.start.line(), span.start.col(), width)
     }
 
     fn at(&self, line: usize, column: usize, width: usize) -> Place {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Place { file: self.file, line: number(line), column: number(column + 1), width: number(width.max(1)) }
+        Place {
+            file: self.file,
+            line: number(line),
+            column: number(column + 1),
+            width: number(width.max(1)),
+        }
     }
 }
 
@@ -278,14 +412,22 @@ fn new_key(node: Node, seen: &mut HashMap<Box<str>, Place>, findings: &mut Findi
     };
     if plain && &*text == "<<" {
         findings
-            .error("merge_key", place, "merge keys (`<<`) are no part of YAML 1.2")
+            .error(
+                "merge_key",
+                place,
+                "merge keys (`<<`) are no part of YAML 1.2",
+            )
             .hint("write the keys out, or name the thing and refer to it by its name");
         return Waiting::Refused;
     }
     match seen.get(&text) {
         Some(first) => {
             findings
-                .error("duplicate_key", place, format!("`{}` stands here twice", shorten(&text)))
+                .error(
+                    "duplicate_key",
+                    place,
+                    format!("`{}` stands here twice", shorten(&text)),
+                )
                 .hint(format!("it is already given on line {}", first.line));
             Waiting::Refused
         }
@@ -297,7 +439,10 @@ fn new_key(node: Node, seen: &mut HashMap<Box<str>, Place>, findings: &mut Findi
 }
 
 /// Where in the config each of the wanted places is, in one walk.
-pub(crate) fn paths(root: &Node, wanted: impl Iterator<Item = Place>) -> HashMap<(u32, u32, u32), String> {
+pub(crate) fn paths(
+    root: &Node,
+    wanted: impl Iterator<Item = Place>,
+) -> HashMap<(u32, u32, u32), String> {
     let mut missing: std::collections::HashSet<_> = wanted.map(position).collect();
     let mut found = HashMap::new();
     let mut visit = |place: Place, path: &str| {

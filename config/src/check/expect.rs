@@ -14,7 +14,11 @@ impl Checker<'_> {
     pub(super) fn expectations(&mut self, config: &spec::Config) -> Vec<Expectation> {
         let mut list = Vec::new();
         let services = given(&config.services).map(|(names, _)| names);
-        for (i, item) in given(&config.expect).into_iter().flat_map(|(list, _)| list).enumerate() {
+        for (i, item) in given(&config.expect)
+            .into_iter()
+            .flat_map(|(list, _)| list)
+            .enumerate()
+        {
             let Some(written) = item.get() else { continue };
             let service = self.known(|c| &mut c.service_names, &written.service);
             let (down, up) = match given(&written.when) {
@@ -48,22 +52,44 @@ impl Checker<'_> {
             } else if self.pools.position(text).is_some() || self.regions.position(text).is_some() {
                 list.push(What::Named(Arc::from(text.as_str())));
             } else if let Ok(address) = text.parse::<SocketAddr>() {
-                let known = self.table.pools.iter().any(|pool| pool.endpoints.iter().any(|e| e.address == address));
+                let known = self
+                    .table
+                    .pools
+                    .iter()
+                    .any(|pool| pool.endpoints.iter().any(|e| e.address == address));
                 if !known && self.whole {
-                    self.findings.error("unknown_endpoint", item.place, format!("no pool has an endpoint {address}"));
+                    self.findings.error(
+                        "unknown_endpoint",
+                        item.place,
+                        format!("no pool has an endpoint {address}"),
+                    );
                 }
                 list.push(What::Endpoint(address));
             } else if self.whole {
-                let hint = nearest_of(text, self.pools.iter().chain(self.regions.iter()).map(|(name, _)| name));
+                let hint = nearest_of(
+                    text,
+                    self.pools
+                        .iter()
+                        .chain(self.regions.iter())
+                        .map(|(name, _)| name),
+                );
                 self.findings
-                    .error("unknown_name", item.place, format!("there is no pool, region or endpoint `{}`", shorten(text)))
+                    .error(
+                        "unknown_name",
+                        item.place,
+                        format!("there is no pool, region or endpoint `{}`", shorten(text)),
+                    )
                     .hint(hint);
             }
         }
         list
     }
 
-    fn expected(&mut self, item: &Written<spec::Expectation>, written: &spec::Expectation) -> Vec<Expected> {
+    fn expected(
+        &mut self,
+        item: &Written<spec::Expectation>,
+        written: &spec::Expectation,
+    ) -> Vec<Expected> {
         let mut expected = Vec::new();
         if let Some(region) = &written.region
             && let Some(at) = self.known(|c| &mut c.regions, region)
@@ -71,11 +97,18 @@ impl Checker<'_> {
             expected.push(Expected::Region(self.regions.name(at)));
         }
         if let Some((list, _)) = given(&written.regions) {
-            let names = list.iter().filter_map(|region| self.known(|c| &mut c.regions, region)).collect::<Vec<_>>();
-            expected.push(Expected::Regions(names.into_iter().map(|at| self.regions.name(at)).collect()));
+            let names = list
+                .iter()
+                .filter_map(|region| self.known(|c| &mut c.regions, region))
+                .collect::<Vec<_>>();
+            expected.push(Expected::Regions(
+                names.into_iter().map(|at| self.regions.name(at)).collect(),
+            ));
         }
         if let Some(pool) = &written.pool
-            && pool.get().is_some_and(|name| self.pools.position(name).is_none())
+            && pool
+                .get()
+                .is_some_and(|name| self.pools.position(name).is_none())
         {
             // Looking it up reports it; a pool that only a test names is still unused.
             self.known(|c| &mut c.pools, pool);
@@ -94,7 +127,11 @@ impl Checker<'_> {
             };
             if matches!(verdict, Verdict::Refused | Verdict::NoService) && !expected.is_empty() {
                 self.findings
-                    .error("conflict", place, format!("a client that is given something is not {}", verdict.name()))
+                    .error(
+                        "conflict",
+                        place,
+                        format!("a client that is given something is not {}", verdict.name()),
+                    )
                     .hint("expect a place or this verdict, not both");
             }
             expected.push(Expected::Verdict(verdict));
@@ -102,7 +139,9 @@ impl Checker<'_> {
         if let Some((share, _)) = given(&written.share) {
             let mut shares = Vec::new();
             for (region, percent) in &share.0 {
-                if let (Some(at), Some(percent)) = (self.known(|c| &mut c.regions, region), percent.get()) {
+                if let (Some(at), Some(percent)) =
+                    (self.known(|c| &mut c.regions, region), percent.get())
+                {
                     shares.push((self.regions.name(at), percent.0));
                 }
             }
@@ -124,13 +163,19 @@ impl Checker<'_> {
 }
 
 /// The planes to ask: the one written, else those the service has, else both.
-fn planes(written: &spec::Expectation, services: Option<&Names<spec::Service>>, service: usize) -> Vec<Plane> {
+fn planes(
+    written: &spec::Expectation,
+    services: Option<&Names<spec::Service>>,
+    service: usize,
+) -> Vec<Plane> {
     match given(&written.plane) {
         Some((spec::Plane::Dns, _)) => return vec![Plane::Dns],
         Some((spec::Plane::Http, _)) => return vec![Plane::Http],
         None => {}
     }
-    let service = services.and_then(|names| names.iter().nth(service)).and_then(|(_, _, service)| service.get());
+    let service = services
+        .and_then(|names| names.iter().nth(service))
+        .and_then(|(_, _, service)| service.get());
     let has = service.map_or((false, false), |s| (s.dns.is_some(), s.http.is_some()));
     match has {
         (true, false) => vec![Plane::Dns],

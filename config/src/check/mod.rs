@@ -37,6 +37,7 @@ pub(crate) fn check(
     findings: &mut Findings,
     watch: &mut BTreeSet<PathBuf>,
 ) -> Option<Checked> {
+    debug_assert!(config.include.is_none(), "what is included has been merged");
     let mut checker = Checker::new(whole, sources, files, findings, watch);
     checker.version(config);
     checker.learn_names(config);
@@ -54,7 +55,15 @@ pub(crate) fn check(
         return None;
     }
     checker.unused();
-    let Checker { table, services, geoip, steered, routes, upstreams, .. } = checker;
+    let Checker {
+        table,
+        services,
+        geoip,
+        steered,
+        routes,
+        upstreams,
+        ..
+    } = checker;
     Some(Checked {
         table,
         services,
@@ -149,16 +158,31 @@ impl<'a> Checker<'a> {
     }
 
     fn version(&mut self, config: &spec::Config) {
-        let here = Place { file: 0, line: 1, column: 1, width: 1 };
+        let here = Place {
+            file: 0,
+            line: 1,
+            column: 1,
+            width: 1,
+        };
         match &config.version {
             None => {
                 self.findings
                     .error("version", here, "the config does not say its version")
-                    .hint(format!("begin the first file with `version: {}`", defaults::VERSION));
+                    .hint(format!(
+                        "begin the first file with `version: {}`",
+                        defaults::VERSION
+                    ));
             }
-            Some(Written { value: Some(version), place }) if *version != defaults::VERSION => {
+            Some(Written {
+                value: Some(version),
+                place,
+            }) if *version != defaults::VERSION => {
                 self.findings
-                    .error("version", *place, format!("version {version} of the config language is not known"))
+                    .error(
+                        "version",
+                        *place,
+                        format!("version {version} of the config language is not known"),
+                    )
                     .hint(format!("this Rhumb reads version {}", defaults::VERSION));
             }
             Some(_) => {}
@@ -179,14 +203,22 @@ impl<'a> Checker<'a> {
         for (name, place) in self.policies.iter() {
             if self.pools.position(name).is_some() {
                 self.findings
-                    .error("ambiguous_name", place, format!("`{name}` is a pool and a policy"))
+                    .error(
+                        "ambiguous_name",
+                        place,
+                        format!("`{name}` is a pool and a policy"),
+                    )
                     .hint("give one of them another name: policies name either");
             }
         }
     }
 
     /// Looks a name up; an unknown one is taken in.
-    fn known(&mut self, kind: fn(&mut Self) -> &mut Known, name: &Written<String>) -> Option<usize> {
+    fn known(
+        &mut self,
+        kind: fn(&mut Self) -> &mut Known,
+        name: &Written<String>,
+    ) -> Option<usize> {
         let text = name.get()?;
         let known = kind(self);
         if let Some(at) = known.take(text) {
@@ -198,7 +230,11 @@ impl<'a> Checker<'a> {
         let known = kind(self);
         let (word, hint) = (known.word, known.hint(text));
         self.findings
-            .error(known_code(word), name.place, format!("there is no {word} `{}`", shorten(text)))
+            .error(
+                known_code(word),
+                name.place,
+                format!("there is no {word} `{}`", shorten(text)),
+            )
             .hint(hint);
         None
     }
@@ -209,7 +245,11 @@ impl<'a> Checker<'a> {
         self.watch.insert(full.clone());
         if !self.files.exists(&full) {
             self.findings
-                .error("missing_file", path.place, format!("there is no {what} {}", full.display()))
+                .error(
+                    "missing_file",
+                    path.place,
+                    format!("there is no {what} {}", full.display()),
+                )
                 .hint("the path is relative to the config file it is written in");
             return None;
         }
@@ -223,10 +263,21 @@ impl<'a> Checker<'a> {
 
     /// Warns of what is defined and used by nothing.
     fn unused(&mut self) {
-        for known in [&self.jurisdictions, &self.country_sets, &self.checks, &self.pools, &self.policies, &self.residencies] {
+        for known in [
+            &self.jurisdictions,
+            &self.country_sets,
+            &self.checks,
+            &self.pools,
+            &self.policies,
+            &self.residencies,
+        ] {
             for (name, place) in known.unused() {
                 self.findings
-                    .warning("unused", place, format!("nothing uses the {} `{}`", known.word, shorten(name)))
+                    .warning(
+                        "unused",
+                        place,
+                        format!("nothing uses the {} `{}`", known.word, shorten(name)),
+                    )
                     .hint("use it or take it out");
             }
         }
@@ -240,8 +291,15 @@ fn learn<T>(known: &mut Known, names: &Option<Written<Names<T>>>, findings: &mut
         // Zones and hosts have rules of their own; these are the names that logs and metrics carry.
         if name.is_empty() || name.len() > defaults::MAX_NAME || !name.chars().all(good) {
             findings
-                .error("bad_name", place, format!("`{}` is no name for a {}", shorten(name), known.word))
-                .hint(format!("1 to {} letters, digits, dots, hyphens and underscores", defaults::MAX_NAME));
+                .error(
+                    "bad_name",
+                    place,
+                    format!("`{}` is no name for a {}", shorten(name), known.word),
+                )
+                .hint(format!(
+                    "1 to {} letters, digits, dots, hyphens and underscores",
+                    defaults::MAX_NAME
+                ));
         }
     }
 }
@@ -272,7 +330,11 @@ fn nearest_of<'n>(written: &str, names: impl Iterator<Item = &'n str> + Clone) -
             return "none is defined".to_owned();
         }
         shown.sort_unstable();
-        format!("there is {}{}", shown.join(", "), if more { ", …" } else { "" })
+        format!(
+            "there is {}{}",
+            shown.join(", "),
+            if more { ", …" } else { "" }
+        )
     })
 }
 

@@ -18,7 +18,13 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn new(word: &'static str, key: &'static str) -> Self {
-        Self { word, key, names: Vec::new(), at: HashMap::new(), used: Vec::new() }
+        Self {
+            word,
+            key,
+            names: Vec::new(),
+            at: HashMap::new(),
+            used: Vec::new(),
+        }
     }
 
     pub(super) fn add(&mut self, name: &str, place: Place) {
@@ -43,7 +49,9 @@ impl Known {
 
     /// The name at a position, shared.
     pub(super) fn name(&self, at: usize) -> Arc<str> {
-        self.names.get(at).map_or_else(|| Arc::from(""), |(name, _)| name.clone())
+        self.names
+            .get(at)
+            .map_or_else(|| Arc::from(""), |(name, _)| name.clone())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, Place)> + Clone {
@@ -51,7 +59,10 @@ impl Known {
     }
 
     pub(super) fn unused(&self) -> impl Iterator<Item = (&str, Place)> {
-        self.iter().zip(&self.used).filter(|(_, used)| !**used).map(|(name, _)| name)
+        self.iter()
+            .zip(&self.used)
+            .filter(|(_, used)| !**used)
+            .map(|(name, _)| name)
     }
 
     /// What may be meant by a name that is not known.

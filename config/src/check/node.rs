@@ -30,14 +30,19 @@ pub(super) struct Node {
 
 impl Checker<'_> {
     pub(super) fn node(&mut self, config: &spec::Config) -> Node {
-        let trusted = given(&config.trusted_proxies).into_iter().flat_map(|(list, _)| list);
+        let trusted = given(&config.trusted_proxies)
+            .into_iter()
+            .flat_map(|(list, _)| list);
         Node {
             listen: self.listen(config),
-            trusted_proxies: trusted.filter_map(|network| Some(network.get()?.0)).collect(),
+            trusted_proxies: trusted
+                .filter_map(|network| Some(network.get()?.0))
+                .collect(),
             http: self.http_limits(config),
             workers: self.workers(&config.workers),
             state_dir: config.state_dir.as_ref().and_then(|path| self.path(path)),
-            startup_grace: given(&config.startup_grace).map_or(defaults::STARTUP_GRACE, |(time, _)| time.0),
+            startup_grace: given(&config.startup_grace)
+                .map_or(defaults::STARTUP_GRACE, |(time, _)| time.0),
             drain_time: given(&config.drain_time).map_or(defaults::DRAIN_TIME, |(time, _)| time.0),
             log: log(config),
             access_log: self.access_log(config),
@@ -50,7 +55,11 @@ impl Checker<'_> {
         let (workers, place) = given(written)?;
         if !(1..=defaults::MAX_WORKERS).contains(workers) {
             self.findings
-                .error("out_of_range", place, format!("`workers` is 1 to {}", defaults::MAX_WORKERS))
+                .error(
+                    "out_of_range",
+                    place,
+                    format!("`workers` is 1 to {}", defaults::MAX_WORKERS),
+                )
                 .hint("leave it out for as many as the machine has cores");
         }
         Some(*workers as usize)
@@ -60,12 +69,19 @@ impl Checker<'_> {
         let mut listen = Listen::default();
         let mut tcp: Vec<(SocketAddr, Place)> = Vec::new();
         let written = given(&config.listen).map(|(listen, _)| listen);
-        let plain = |list: &Option<Written<Vec<Written<spec::Listener>>>>| -> Vec<(SocketAddr, Place)> {
-            let items = given(list).into_iter().flat_map(|(list, _)| list);
-            items.filter_map(|l| l.get()).filter_map(|l| Some((l.address.get()?.0, l.address.place))).collect()
-        };
+        let plain =
+            |list: &Option<Written<Vec<Written<spec::Listener>>>>| -> Vec<(SocketAddr, Place)> {
+                let items = given(list).into_iter().flat_map(|(list, _)| list);
+                items
+                    .filter_map(|l| l.get())
+                    .filter_map(|l| Some((l.address.get()?.0, l.address.place)))
+                    .collect()
+            };
         if let Some(written) = written {
-            for (list, into) in [(&written.dns, &mut listen.dns), (&written.http, &mut listen.http)] {
+            for (list, into) in [
+                (&written.dns, &mut listen.dns),
+                (&written.http, &mut listen.http),
+            ] {
                 let addresses = plain(list);
                 into.extend(addresses.iter().map(|(address, _)| *address));
                 tcp.extend(addresses);
@@ -75,7 +91,10 @@ impl Checker<'_> {
                 let certificates = self.certificates(&https.certificates);
                 if let Some(address) = https.address.get() {
                     tcp.push((address.0, https.address.place));
-                    listen.https.push(HttpsListener { address: address.0, certificates });
+                    listen.https.push(HttpsListener {
+                        address: address.0,
+                        certificates,
+                    });
                 }
             }
             if let Some((admin, _)) = given(&written.admin)
@@ -86,7 +105,12 @@ impl Checker<'_> {
             }
         }
         if tcp.is_empty() && written.is_none() && self.whole {
-            let here = Place { file: 0, line: 1, column: 1, width: 1 };
+            let here = Place {
+                file: 0,
+                line: 1,
+                column: 1,
+                width: 1,
+            };
             self.findings
                 .warning("no_listener", here, "Rhumb listens nowhere")
                 .hint("add `listen`, such as listen: { dns: [{ address: \"0.0.0.0:53\" }] }");
@@ -97,21 +121,35 @@ impl Checker<'_> {
 
     fn one_listener_an_address(&mut self, listeners: &[(SocketAddr, Place)]) {
         for (i, (address, place)) in listeners.iter().enumerate() {
-            let clash = listeners.get(..i).into_iter().flatten().find(|(other, _)| clashes(*other, *address));
+            let clash = listeners
+                .get(..i)
+                .into_iter()
+                .flatten()
+                .find(|(other, _)| clashes(*other, *address));
             if let Some((other, first)) = clash {
                 let hint = self.also_at(*first);
                 self.findings
-                    .error("listener_clash", *place, format!("{address} is taken by the listener on {other}"))
+                    .error(
+                        "listener_clash",
+                        *place,
+                        format!("{address} is taken by the listener on {other}"),
+                    )
                     .hint(hint);
             }
         }
     }
 
-    fn certificates(&mut self, written: &Written<Vec<Written<spec::Certificate>>>) -> Vec<Certificate> {
+    fn certificates(
+        &mut self,
+        written: &Written<Vec<Written<spec::Certificate>>>,
+    ) -> Vec<Certificate> {
         let mut certificates = Vec::new();
         for item in written.get().into_iter().flatten() {
             let Some(item) = item.get() else { continue };
-            let (cert, key) = (self.file(&item.cert, "certificate"), self.file(&item.key, "key"));
+            let (cert, key) = (
+                self.file(&item.cert, "certificate"),
+                self.file(&item.key, "key"),
+            );
             if let (Some(cert), Some(key)) = (cert, key) {
                 certificates.push(Certificate { cert, key });
             }
@@ -128,17 +166,39 @@ impl Checker<'_> {
         let default = spec::HttpLimits::default();
         let written = given(&config.http).map_or(&default, |(http, _)| http);
         HttpLimits {
-            header_timeout: self.at_least(&written.header_timeout, defaults::HEADER_TIMEOUT, defaults::MIN_INTERVAL),
-            max_header_bytes: self.within(&written.max_header_bytes, defaults::MAX_HEADER_BYTES, defaults::HEADER_BYTES),
-            max_headers: self.within(&written.max_headers, defaults::MAX_HEADERS, defaults::HEADERS),
+            header_timeout: self.at_least(
+                &written.header_timeout,
+                defaults::HEADER_TIMEOUT,
+                defaults::MIN_INTERVAL,
+            ),
+            max_header_bytes: self.within(
+                &written.max_header_bytes,
+                defaults::MAX_HEADER_BYTES,
+                defaults::HEADER_BYTES,
+            ),
+            max_headers: self.within(
+                &written.max_headers,
+                defaults::MAX_HEADERS,
+                defaults::HEADERS,
+            ),
         }
     }
 
-    fn within(&mut self, written: &Option<Written<u32>>, default: u32, range: RangeInclusive<u32>) -> usize {
-        let Some((number, place)) = given(written) else { return default as usize };
+    fn within(
+        &mut self,
+        written: &Option<Written<u32>>,
+        default: u32,
+        range: RangeInclusive<u32>,
+    ) -> usize {
+        let Some((number, place)) = given(written) else {
+            return default as usize;
+        };
         if !range.contains(number) {
-            self.findings
-                .error("out_of_range", place, format!("this is {} to {}", range.start(), range.end()));
+            self.findings.error(
+                "out_of_range",
+                place,
+                format!("this is {} to {}", range.start(), range.end()),
+            );
         }
         *number as usize
     }
@@ -152,24 +212,41 @@ impl Checker<'_> {
                 Some(other) if other.contains(['/', '.']) => word,
                 Some(other) => {
                     self.findings
-                        .error("invalid_value", word.place, format!("`{}` is no place for an access log", shorten(other)))
+                        .error(
+                            "invalid_value",
+                            word.place,
+                            format!("`{}` is no place for an access log", shorten(other)),
+                        )
                         .hint("off, stdout, or { path: access.log }");
                     return AccessLog::Off;
                 }
             },
             Some((spec::AccessLog::Table(file), _)) => &file.path,
         };
-        let full = path.get().map(|text| beside(self.sources.path(path.place.file), text));
+        let full = path
+            .get()
+            .map(|text| beside(self.sources.path(path.place.file), text));
         full.map_or(AccessLog::Off, AccessLog::File)
     }
 
     fn region_prefix(&mut self, config: &spec::Config) -> String {
         let written = given(&config.metrics).and_then(|(metrics, _)| given(&metrics.region_prefix));
-        let Some((prefix, place)) = written else { return defaults::REGION_PREFIX.to_owned() };
-        let good = |(i, c): (usize, char)| c.is_ascii_alphabetic() || c == '_' || (i > 0 && c.is_ascii_digit());
-        if prefix.is_empty() || prefix.len() > defaults::MAX_NAME || !prefix.chars().enumerate().all(good) {
+        let Some((prefix, place)) = written else {
+            return defaults::REGION_PREFIX.to_owned();
+        };
+        let good = |(i, c): (usize, char)| {
+            c.is_ascii_alphabetic() || c == '_' || (i > 0 && c.is_ascii_digit())
+        };
+        if prefix.is_empty()
+            || prefix.len() > defaults::MAX_NAME
+            || !prefix.chars().enumerate().all(good)
+        {
             self.findings
-                .error("invalid_value", place, format!("`{}` cannot begin a metric's name", shorten(prefix)))
+                .error(
+                    "invalid_value",
+                    place,
+                    format!("`{}` cannot begin a metric's name", shorten(prefix)),
+                )
                 .hint("letters, digits and underscores, not a digit first");
         }
         prefix.clone()

@@ -24,7 +24,9 @@ impl CountryList {
     /// All of them as one set.
     pub(super) fn all(&self) -> CountrySet {
         let mut all: CountrySet = self.single.iter().map(|(country, _)| *country).collect();
-        self.sets.iter().for_each(|(_, set, _)| all.extend_from(set));
+        self.sets
+            .iter()
+            .for_each(|(_, set, _)| all.extend_from(set));
         all
     }
 }
@@ -45,7 +47,11 @@ impl Checker<'_> {
         for item in written.get().into_iter().flatten() {
             let Some(text) = item.get() else { continue };
             if let Some(at) = self.country_sets.take(text) {
-                list.sets.push((text.clone(), self.sets.get(at).cloned().unwrap_or_default(), item.place));
+                list.sets.push((
+                    text.clone(),
+                    self.sets.get(at).cloned().unwrap_or_default(),
+                    item.place,
+                ));
             } else if let Some(set) = CountrySet::builtin(text) {
                 list.sets.push((text.clone(), set, item.place));
             } else if let Some(country) = self.country_code(text, item.place) {
@@ -53,7 +59,8 @@ impl Checker<'_> {
             }
         }
         if written.get().is_some_and(Vec::is_empty) {
-            self.findings.error("empty", written.place, "no country is named");
+            self.findings
+                .error("empty", written.place, "no country is named");
         }
         list
     }
@@ -65,7 +72,11 @@ impl Checker<'_> {
             _ if !self.whole => return None,
             _ => {}
         }
-        let sets = self.country_sets.iter().map(|(name, _)| name).chain(["EU", "EEA"]);
+        let sets = self
+            .country_sets
+            .iter()
+            .map(|(name, _)| name)
+            .chain(["EU", "EEA"]);
         let hint = match text.to_ascii_uppercase().as_str() {
             "UK" => "the United Kingdom is GB".to_owned(),
             "EL" => "Greece is GR".to_owned(),
@@ -73,7 +84,11 @@ impl Checker<'_> {
             _ => nearest_of(text, sets),
         };
         self.findings
-            .error("unknown_country", place, format!("there is no country or country set `{}`", shorten(text)))
+            .error(
+                "unknown_country",
+                place,
+                format!("there is no country or country set `{}`", shorten(text)),
+            )
             .hint(hint);
         None
     }
@@ -85,19 +100,37 @@ impl Checker<'_> {
 
     fn country_sets(&mut self, config: &spec::Config) {
         self.sets = vec![CountrySet::default(); self.country_sets.iter().count()];
-        for (at, (name, place, countries)) in given(&config.country_sets).into_iter().flat_map(|(n, _)| n.iter()).enumerate() {
-            if CountrySet::builtin(name).is_some() || name.parse().is_ok_and(|c: Country| c.is_assigned()) {
+        for (at, (name, place, countries)) in given(&config.country_sets)
+            .into_iter()
+            .flat_map(|(n, _)| n.iter())
+            .enumerate()
+        {
+            if CountrySet::builtin(name).is_some()
+                || name.parse().is_ok_and(|c: Country| c.is_assigned())
+            {
                 self.findings
-                    .error("ambiguous_name", place, format!("`{name}` already means something else"))
+                    .error(
+                        "ambiguous_name",
+                        place,
+                        format!("`{name}` already means something else"),
+                    )
                     .hint("EU, EEA and country codes are built in; choose another name");
                 continue;
             }
             let list = self.countries(countries);
             for (used, _, place) in &list.sets {
                 // A set may use those above it: one further down is not known yet.
-                if self.country_sets.position(used).is_some_and(|other| other >= at) {
+                if self
+                    .country_sets
+                    .position(used)
+                    .is_some_and(|other| other >= at)
+                {
                     self.findings
-                        .error("set_order", *place, format!("country set {used} is not defined yet"))
+                        .error(
+                            "set_order",
+                            *place,
+                            format!("country set {used} is not defined yet"),
+                        )
                         .hint("define a set above those that use it");
                 }
             }
@@ -109,19 +142,37 @@ impl Checker<'_> {
     }
 
     fn jurisdictions(&mut self, config: &spec::Config) {
-        for (_, _, jurisdiction) in given(&config.jurisdictions).into_iter().flat_map(|(n, _)| n.iter()) {
-            let countries = jurisdiction.get().map(|j| self.countries(&j.countries).all());
-            self.jurisdiction_countries.push(countries.unwrap_or_default());
+        for (_, _, jurisdiction) in given(&config.jurisdictions)
+            .into_iter()
+            .flat_map(|(n, _)| n.iter())
+        {
+            let countries = jurisdiction
+                .get()
+                .map(|j| self.countries(&j.countries).all());
+            self.jurisdiction_countries
+                .push(countries.unwrap_or_default());
         }
     }
 
     fn regions(&mut self, config: &spec::Config) {
-        for (at, (name, place, region)) in given(&config.regions).into_iter().flat_map(|(n, _)| n.iter()).enumerate() {
-            let mut made = Region { name: self.regions.name(at), place: None, country: None, jurisdiction: None, capacity: None };
+        for (at, (name, place, region)) in given(&config.regions)
+            .into_iter()
+            .flat_map(|(n, _)| n.iter())
+            .enumerate()
+        {
+            let mut made = Region {
+                name: self.regions.name(at),
+                place: None,
+                country: None,
+                jurisdiction: None,
+                capacity: None,
+            };
             if let Some(region) = region.get() {
                 if let Some((location, _)) = given(&region.location) {
                     made.country = self.country(&location.country);
-                    made.place = self.coordinates(&location.latitude, &location.longitude, place).or_else(|| centre(made.country));
+                    made.place = self
+                        .coordinates(&location.latitude, &location.longitude, place)
+                        .or_else(|| centre(made.country));
                 }
                 made.capacity = given(&region.capacity).map(|(capacity, _)| *capacity);
                 made.jurisdiction = self.jurisdiction_of(name, region, made.country);
@@ -142,14 +193,20 @@ impl Checker<'_> {
         let jurisdiction = self.jurisdictions.name(at);
         let countries = self.jurisdiction_countries.get(at);
         match country {
-            Some(country) if countries.is_some_and(|set| !set.is_empty() && !set.contains(country)) => {
+            Some(country)
+                if countries.is_some_and(|set| !set.is_empty() && !set.contains(country)) =>
+            {
                 self.findings
                     .error("outside_jurisdiction", written.place, format!("region {name} is in {country}, outside jurisdiction {jurisdiction}"))
                     .hint(format!("correct the region's country, or add {country} to jurisdictions.{jurisdiction}.countries"));
             }
             None if given(&region.location).is_none_or(|(l, _)| l.country.is_none()) => {
                 self.findings
-                    .error("outside_jurisdiction", written.place, format!("region {name} claims jurisdiction {jurisdiction} but no country"))
+                    .error(
+                        "outside_jurisdiction",
+                        written.place,
+                        format!("region {name} claims jurisdiction {jurisdiction} but no country"),
+                    )
                     .hint("add location: { country: … } so that the claim can be checked");
             }
             _ => {}
@@ -158,55 +215,102 @@ impl Checker<'_> {
     }
 
     /// Coordinates: both or neither, on the globe.
-    fn coordinates(&mut self, latitude: &Option<Written<f64>>, longitude: &Option<Written<f64>>, place: Place) -> Option<Coordinates> {
+    fn coordinates(
+        &mut self,
+        latitude: &Option<Written<f64>>,
+        longitude: &Option<Written<f64>>,
+        place: Place,
+    ) -> Option<Coordinates> {
         let (latitude, longitude) = match (latitude, longitude) {
             (None, None) => return None,
             (Some(latitude), Some(longitude)) => (latitude, longitude),
             _ => {
-                self.findings.error("missing_key", place, "latitude and longitude go together").hint("give both or neither");
+                self.findings
+                    .error("missing_key", place, "latitude and longitude go together")
+                    .hint("give both or neither");
                 return None;
             }
         };
-        for (degrees, limit, word) in [(latitude, 90.0, "latitude"), (longitude, 180.0, "longitude")] {
+        for (degrees, limit, word) in [
+            (latitude, 90.0, "latitude"),
+            (longitude, 180.0, "longitude"),
+        ] {
             if degrees.get().is_some_and(|d| !(-limit..=limit).contains(d)) {
-                self.findings
-                    .error("out_of_range", degrees.place, format!("a {word} is -{limit} to {limit} degrees"));
+                self.findings.error(
+                    "out_of_range",
+                    degrees.place,
+                    format!("a {word} is -{limit} to {limit} degrees"),
+                );
                 return None;
             }
         }
-        Some(Coordinates { latitude: *latitude.get()? as f32, longitude: *longitude.get()? as f32 })
+        Some(Coordinates {
+            latitude: *latitude.get()? as f32,
+            longitude: *longitude.get()? as f32,
+        })
     }
 
     fn pop(&mut self, config: &spec::Config) {
         let written = given(&config.pop).map(|(pop, _)| pop);
-        let name = written.and_then(|pop| given(&pop.name)).map_or(spec::defaults::POP_NAME, |(name, _)| name);
-        self.table.pop = Pop { name: name.into(), place: None };
+        let name = written
+            .and_then(|pop| given(&pop.name))
+            .map_or(spec::defaults::POP_NAME, |(name, _)| name);
+        self.table.pop = Pop {
+            name: name.into(),
+            place: None,
+        };
         let Some(pop) = written else { return };
         if let (Some(region), Some(location)) = (&pop.region, &pop.location) {
             self.findings
-                .error("conflict", location.place, "the PoP has a region and a location")
-                .hint(format!("its region {} already says where it is", region.get().map_or("", |r| r)));
+                .error(
+                    "conflict",
+                    location.place,
+                    "the PoP has a region and a location",
+                )
+                .hint(format!(
+                    "its region {} already says where it is",
+                    region.get().map_or("", |r| r)
+                ));
         }
         if let Some(region) = &pop.region {
             let at = self.known(|c| &mut c.regions, region);
-            self.table.pop.place = at.and_then(|at| self.table.regions.get(at)).and_then(|r| r.place);
+            self.table.pop.place = at
+                .and_then(|at| self.table.regions.get(at))
+                .and_then(|r| r.place);
         } else if let Some((location, place)) = given(&pop.location) {
             let country = self.country(&location.country);
-            self.table.pop.place = self.coordinates(&location.latitude, &location.longitude, place).or_else(|| centre(country));
+            self.table.pop.place = self
+                .coordinates(&location.latitude, &location.longitude, place)
+                .or_else(|| centre(country));
         }
     }
 
     fn geoip(&mut self, config: &spec::Config) {
-        let Some((geoip, _)) = given(&config.geoip) else { return };
-        let database = geoip.database.as_ref().and_then(|path| self.file(path, "location database"));
-        let asn_database = geoip.asn_database.as_ref().and_then(|path| self.file(path, "AS database"));
+        let Some((geoip, _)) = given(&config.geoip) else {
+            return;
+        };
+        let database = geoip
+            .database
+            .as_ref()
+            .and_then(|path| self.file(path, "location database"));
+        let asn_database = geoip
+            .asn_database
+            .as_ref()
+            .and_then(|path| self.file(path, "AS database"));
         let (mut networks, mut seen) = (Vec::new(), HashSet::new());
-        for item in given(&geoip.networks).into_iter().flat_map(|(list, _)| list) {
+        for item in given(&geoip.networks)
+            .into_iter()
+            .flat_map(|(list, _)| list)
+        {
             let Some(written) = item.get() else { continue };
-            let country = self.country(&written.country).or(given(&written.subdivision).map(|(s, _)| s.0.country));
+            let country = self
+                .country(&written.country)
+                .or(given(&written.subdivision).map(|(s, _)| s.0.country));
             let location = Location {
                 country,
-                continent: given(&written.continent).map(|(c, _)| c.0).or_else(|| country.and_then(Country::continent)),
+                continent: given(&written.continent)
+                    .map(|(c, _)| c.0)
+                    .or_else(|| country.and_then(Country::continent)),
                 subdivision: given(&written.subdivision).map(|(s, _)| s.0),
                 coordinates: self.coordinates(&written.latitude, &written.longitude, item.place),
                 asn: given(&written.asn).map(|(asn, _)| *asn),
@@ -214,8 +318,11 @@ impl Checker<'_> {
             if let (Some(subdivision), Some(country)) = (location.subdivision, country)
                 && subdivision.country != country
             {
-                self.findings
-                    .error("conflict", item.place, format!("subdivision {subdivision} is not in country {country}"));
+                self.findings.error(
+                    "conflict",
+                    item.place,
+                    format!("subdivision {subdivision} is not in country {country}"),
+                );
             }
             if location == Location::UNKNOWN && written.country.is_none() {
                 self.findings
@@ -224,18 +331,29 @@ impl Checker<'_> {
             }
             if let Some(network) = written.cidr.get() {
                 if !seen.insert(network.0) {
-                    self.findings.error("duplicate_name", written.cidr.place, format!("{} stands here twice", network.0));
+                    self.findings.error(
+                        "duplicate_name",
+                        written.cidr.place,
+                        format!("{} stands here twice", network.0),
+                    );
                 }
                 networks.push((network.0, location));
             }
         }
-        self.geoip = Geoip { database, asn_database, networks };
+        self.geoip = Geoip {
+            database,
+            asn_database,
+            networks,
+        };
     }
 
     fn latency_map(&mut self, config: &spec::Config) {
         let mut map = LatencyMap::default();
         let (mut networks, mut seen, mut lists) = (Vec::new(), HashSet::new(), Vec::new());
-        for item in given(&config.latency_map).into_iter().flat_map(|(list, _)| list) {
+        for item in given(&config.latency_map)
+            .into_iter()
+            .flat_map(|(list, _)| list)
+        {
             let Some(written) = item.get() else { continue };
             let number = u32::try_from(map.rows.len()).unwrap_or(u32::MAX);
             let mut row = vec![f32::NAN; self.table.regions.len()];
@@ -251,7 +369,10 @@ impl Checker<'_> {
                     .error("empty", item.place, "these round trips are nobody's")
                     .hint("add networks, asns or countries");
             }
-            for network in given(&written.networks).into_iter().flat_map(|(list, _)| list) {
+            for network in given(&written.networks)
+                .into_iter()
+                .flat_map(|(list, _)| list)
+            {
                 let Some(net) = network.get() else { continue };
                 if !seen.insert(net.0) {
                     self.twice(network.place, &net.0.to_string());
@@ -259,7 +380,10 @@ impl Checker<'_> {
                 networks.push((net.0, number));
             }
             for asn in given(&written.asns).into_iter().flat_map(|(list, _)| list) {
-                if asn.get().is_some_and(|number_of| map.asns.insert(*number_of, number).is_some()) {
+                if asn
+                    .get()
+                    .is_some_and(|number_of| map.asns.insert(*number_of, number).is_some())
+                {
                     self.twice(asn.place, "this AS");
                 }
             }
@@ -290,7 +414,11 @@ impl Checker<'_> {
 
     fn twice(&mut self, place: Place, what: &str) {
         self.findings
-            .error("duplicate_name", place, format!("{what} already has round trips in an earlier row"))
+            .error(
+                "duplicate_name",
+                place,
+                format!("{what} already has round trips in an earlier row"),
+            )
             .hint("keep one of them");
     }
 }

@@ -24,7 +24,11 @@ struct Taken {
 
 impl Checker<'_> {
     pub(super) fn residencies(&mut self, config: &spec::Config) {
-        for (at, (_, _, rule)) in given(&config.residency).into_iter().flat_map(|(n, _)| n.iter()).enumerate() {
+        for (at, (_, _, rule)) in given(&config.residency)
+            .into_iter()
+            .flat_map(|(n, _)| n.iter())
+            .enumerate()
+        {
             let name = self.residencies.name(at);
             let rule = self.residency(name, rule.get());
             self.table.residencies.push(rule);
@@ -45,11 +49,19 @@ impl Checker<'_> {
             if let Some(list) = &clients.countries {
                 rule.countries = self.countries(list).all();
             }
-            let continents = given(&clients.continents).into_iter().flat_map(|(list, _)| list);
-            rule.continents = continents.filter_map(|c| Some(c.get()?.0)).collect::<Vec<Continent>>();
+            let continents = given(&clients.continents)
+                .into_iter()
+                .flat_map(|(list, _)| list);
+            rule.continents = continents
+                .filter_map(|c| Some(c.get()?.0))
+                .collect::<Vec<Continent>>();
             if clients.countries.is_none() && clients.continents.is_none() {
                 self.findings
-                    .error("empty", written.clients.place, "this residency rule pins nobody")
+                    .error(
+                        "empty",
+                        written.clients.place,
+                        "this residency rule pins nobody",
+                    )
                     .hint("such as clients: { countries: [EU] }");
             }
         }
@@ -60,11 +72,21 @@ impl Checker<'_> {
         }
         if written.serve_in.get().is_some_and(Vec::is_empty) {
             self.findings
-                .error("empty", written.serve_in.place, "this residency rule lets nobody serve its clients")
+                .error(
+                    "empty",
+                    written.serve_in.place,
+                    "this residency rule lets nobody serve its clients",
+                )
                 .hint("name at least one jurisdiction");
         }
-        rule.pin_unknown = !matches!(given(&written.unknown_clients), Some((UnknownClients::Free, _)));
-        rule.fail_open_inside = matches!(given(&written.when_exhausted), Some((WhenExhausted::FailOpen, _)));
+        rule.pin_unknown = !matches!(
+            given(&written.unknown_clients),
+            Some((UnknownClients::Free, _))
+        );
+        rule.fail_open_inside = matches!(
+            given(&written.when_exhausted),
+            Some((WhenExhausted::FailOpen, _))
+        );
         rule
     }
 
@@ -98,8 +120,15 @@ impl Checker<'_> {
         };
         if let Some(written) = written {
             (made.dns_policy, made.http_policy) = self.both_policies(name, place, written);
-            made.residency = written.residency.as_ref().and_then(|rule| self.known(|c| &mut c.residencies, rule)).map(ResidencyId::at);
-            made.fail_open = !matches!(given(&written.on_exhausted), Some((WhenExhausted::Refuse, _)));
+            made.residency = written
+                .residency
+                .as_ref()
+                .and_then(|rule| self.known(|c| &mut c.residencies, rule))
+                .map(ResidencyId::at);
+            made.fail_open = !matches!(
+                given(&written.on_exhausted),
+                Some((WhenExhausted::Refuse, _))
+            );
             rto = given(&written.rto).map(|(rto, _)| rto.0);
             if let Some((dns, _)) = given(&written.dns) {
                 (made.ttl, made.ttl_failing) = self.ttls(dns);
@@ -110,30 +139,60 @@ impl Checker<'_> {
             }
             if written.dns.is_none() && written.http.is_none() {
                 self.findings
-                    .warning("unreachable_service", place, format!("nobody can ask for service {name}"))
+                    .warning(
+                        "unreachable_service",
+                        place,
+                        format!("nobody can ask for service {name}"),
+                    )
                     .hint("add dns: { names: … } or http: { hosts: … }");
             }
         }
-        self.services.push(ServiceInfo { name: name.clone(), rto, place });
+        self.services.push(ServiceInfo {
+            name: name.clone(),
+            rto,
+            place,
+        });
         made
     }
 
     /// The policies for DNS and HTTP.
-    fn both_policies(&mut self, name: &str, place: Place, written: &spec::Service) -> (PolicyId, PolicyId) {
+    fn both_policies(
+        &mut self,
+        name: &str,
+        place: Place,
+        written: &spec::Service,
+    ) -> (PolicyId, PolicyId) {
         let own_dns = given(&written.dns).and_then(|(dns, _)| dns.policy.as_ref());
         let own_http = given(&written.http).and_then(|(http, _)| http.policy.as_ref());
-        let both = written.policy.as_ref().map(|policy| self.service_policy(policy, || format!("{name}.policy")));
-        let dns = own_dns.map(|policy| self.service_policy(policy, || format!("{name}.dns.policy"))).or(both);
-        let http = own_http.map(|policy| self.service_policy(policy, || format!("{name}.http.policy"))).or(both);
-        let lacks = (written.dns.is_some() && dns.is_none()) || (written.http.is_some() && http.is_none());
+        let both = written
+            .policy
+            .as_ref()
+            .map(|policy| self.service_policy(policy, || format!("{name}.policy")));
+        let dns = own_dns
+            .map(|policy| self.service_policy(policy, || format!("{name}.dns.policy")))
+            .or(both);
+        let http = own_http
+            .map(|policy| self.service_policy(policy, || format!("{name}.http.policy")))
+            .or(both);
+        let lacks =
+            (written.dns.is_some() && dns.is_none()) || (written.http.is_some() && http.is_none());
         if lacks || (dns.is_none() && http.is_none()) {
             self.findings
-                .error("missing_key", place, format!("service {name} has no policy"))
+                .error(
+                    "missing_key",
+                    place,
+                    format!("service {name} has no policy"),
+                )
                 .hint("add `policy`: a pool, a policy, or a choice such as { failover: [us, eu] }");
         }
-        if let (Some(policy), true, true) = (&written.policy, own_dns.is_some(), own_http.is_some()) {
+        if let (Some(policy), true, true) = (&written.policy, own_dns.is_some(), own_http.is_some())
+        {
             self.findings
-                .error("idle_key", policy.place, "this policy is never asked: dns and http each have their own")
+                .error(
+                    "idle_key",
+                    policy.place,
+                    "this policy is never asked: dns and http each have their own",
+                )
                 .hint("leave one of the three out");
         }
         let any = dns.or(http).unwrap_or(PolicyId(0));
@@ -142,7 +201,10 @@ impl Checker<'_> {
 
     fn ttls(&mut self, dns: &spec::ServiceDns) -> (u32, u32) {
         let ttl = self.ttl(&dns.ttl, defaults::TTL);
-        let failing = self.ttl(&dns.ttl_failing, defaults::TTL_FAILING.min(Duration::from_secs(ttl.into())));
+        let failing = self.ttl(
+            &dns.ttl_failing,
+            defaults::TTL_FAILING.min(Duration::from_secs(ttl.into())),
+        );
         if let Some((_, place)) = given(&dns.ttl_failing)
             && failing > ttl
         {
@@ -155,11 +217,16 @@ impl Checker<'_> {
 
     /// A TTL: whole seconds, at most a week.
     pub(super) fn ttl(&mut self, written: &Option<Written<spec::Time>>, default: Duration) -> u32 {
-        let Some((time, place)) = given(written) else { return seconds(default) };
+        let Some((time, place)) = given(written) else {
+            return seconds(default);
+        };
         if time.0.subsec_nanos() != 0 {
-            self.findings.error("invalid_value", place, "DNS counts in whole seconds");
+            self.findings
+                .error("invalid_value", place, "DNS counts in whole seconds");
         } else if time.0 > defaults::MAX_TTL {
-            self.findings.error("out_of_range", place, "this is longer than a week").hint("at most 7d");
+            self.findings
+                .error("out_of_range", place, "this is longer than a week")
+                .hint("at most 7d");
         }
         seconds(time.0)
     }
@@ -171,7 +238,11 @@ impl Checker<'_> {
             let Some(text) = protocol.get() else { continue };
             if text.is_empty() || text.len() > 255 || !text.is_ascii() {
                 self.findings
-                    .error("invalid_value", protocol.place, "this is no ALPN protocol name")
+                    .error(
+                        "invalid_value",
+                        protocol.place,
+                        "this is no ALPN protocol name",
+                    )
                     .hint("such as h2 or http/1.1");
             }
             alpn.push(text.clone());
@@ -179,7 +250,9 @@ impl Checker<'_> {
         if let Some(https) = https
             && https.alpn.get().is_some_and(Vec::is_empty)
         {
-            self.findings.error("empty", https.alpn.place, "no protocol is offered").hint("such as alpn: [h2, http/1.1]");
+            self.findings
+                .error("empty", https.alpn.place, "no protocol is offered")
+                .hint("such as alpn: [h2, http/1.1]");
         }
         for item in dns.names.get().into_iter().flatten() {
             let Some(name) = item.get() else { continue };
@@ -190,30 +263,60 @@ impl Checker<'_> {
                 Entry::Occupied(first) => {
                     let hint = self.also_at(*first.get());
                     self.findings
-                        .error("overlap", item.place, format!("{} already belongs to a service", name.0))
+                        .error(
+                            "overlap",
+                            item.place,
+                            format!("{} already belongs to a service", name.0),
+                        )
                         .hint(hint);
                 }
             }
             let name = name.0.clone();
-            self.steered.push(SteeredName { name, service, alpn: alpn.clone(), place: item.place });
+            self.steered.push(SteeredName {
+                name,
+                service,
+                alpn: alpn.clone(),
+                place: item.place,
+            });
         }
         if dns.names.get().is_some_and(Vec::is_empty) {
-            self.findings.error("empty", dns.names.place, "no DNS name is given").hint("name one, or leave `dns` out");
+            self.findings
+                .error("empty", dns.names.place, "no DNS name is given")
+                .hint("name one, or leave `dns` out");
         }
     }
 
-    fn route(&mut self, service: ServiceId, http: &spec::ServiceHttp, place: Place, taken: &mut Taken) {
-        let hosts: Vec<(&String, Place)> = http.hosts.get().into_iter().flatten().filter_map(|h| Some((&h.get()?.0, h.place))).collect();
+    fn route(
+        &mut self,
+        service: ServiceId,
+        http: &spec::ServiceHttp,
+        place: Place,
+        taken: &mut Taken,
+    ) {
+        let hosts: Vec<(&String, Place)> = http
+            .hosts
+            .get()
+            .into_iter()
+            .flatten()
+            .filter_map(|h| Some((&h.get()?.0, h.place)))
+            .collect();
         let mut paths: Vec<(String, Place)> = given(&http.paths)
             .into_iter()
-            .flat_map(|(list, _)| list.iter().filter_map(|p| Some((p.get()?.0.clone(), p.place))))
+            .flat_map(|(list, _)| {
+                list.iter()
+                    .filter_map(|p| Some((p.get()?.0.clone(), p.place)))
+            })
             .collect();
         if http.paths.is_none() {
             paths.push(("/".to_owned(), place));
         }
         for (host, host_place) in &hosts {
             for (path, path_place) in &paths {
-                let here = if http.paths.is_none() { *host_place } else { *path_place };
+                let here = if http.paths.is_none() {
+                    *host_place
+                } else {
+                    *path_place
+                };
                 // `/a` and `/a/` are one prefix, since prefixes end at slashes.
                 let prefix = path.trim_end_matches('/').to_owned();
                 match taken.routes.entry(((*host).clone(), prefix)) {
@@ -223,24 +326,44 @@ impl Checker<'_> {
                     Entry::Occupied(first) => {
                         let hint = self.also_at(*first.get());
                         self.findings
-                            .error("overlap", here, format!("{host}{path} already belongs to a service"))
+                            .error(
+                                "overlap",
+                                here,
+                                format!("{host}{path} already belongs to a service"),
+                            )
                             .hint(hint);
                     }
                 }
             }
         }
         for (list_place, empty, what) in [
-            (http.hosts.place, http.hosts.get().is_some_and(Vec::is_empty), "host"),
-            (place, given(&http.paths).is_some_and(|(list, _)| list.is_empty()), "path"),
+            (
+                http.hosts.place,
+                http.hosts.get().is_some_and(Vec::is_empty),
+                "host",
+            ),
+            (
+                place,
+                given(&http.paths).is_some_and(|(list, _)| list.is_empty()),
+                "path",
+            ),
         ] {
             if empty {
-                self.findings.error("empty", list_place, format!("no {what} is given"));
+                self.findings
+                    .error("empty", list_place, format!("no {what} is given"));
             }
         }
         let retries = match given(&http.retries) {
             Some((retries, place)) if *retries > defaults::MAX_RETRIES => {
                 self.findings
-                    .error("out_of_range", place, format!("a decision has {} endpoints at most", steering::MAX_ENDPOINTS))
+                    .error(
+                        "out_of_range",
+                        place,
+                        format!(
+                            "a decision has {} endpoints at most",
+                            steering::MAX_ENDPOINTS
+                        ),
+                    )
                     .hint(format!("0 to {} retries", defaults::MAX_RETRIES));
                 defaults::RETRIES
             }
@@ -249,12 +372,19 @@ impl Checker<'_> {
         };
         let hosts = hosts.into_iter().map(|(host, _)| host.clone()).collect();
         let paths = paths.into_iter().map(|(path, _)| path).collect();
-        self.routes.push(Route { hosts, paths, service, retries, place });
+        self.routes.push(Route {
+            hosts,
+            paths,
+            service,
+            retries,
+            place,
+        });
     }
 
     /// Every steered name is in a zone that is answered for.
     pub(super) fn steered_names_lie_in(&mut self, zones: &[Zone]) {
-        let apexes: std::collections::HashSet<&str> = zones.iter().map(|zone| zone.apex.as_str()).collect();
+        let apexes: std::collections::HashSet<&str> =
+            zones.iter().map(|zone| zone.apex.as_str()).collect();
         for steered in &self.steered {
             if !self.whole || apexes.contains("") {
                 continue;
@@ -270,9 +400,16 @@ impl Checker<'_> {
                 }
             };
             if !covered {
-                let parent = steered.name.split_once('.').map_or(steered.name.as_str(), |(_, parent)| parent);
+                let parent = steered
+                    .name
+                    .split_once('.')
+                    .map_or(steered.name.as_str(), |(_, parent)| parent);
                 self.findings
-                    .error("outside_zones", steered.place, format!("{} lies in none of the zones", shorten(&steered.name)))
+                    .error(
+                        "outside_zones",
+                        steered.place,
+                        format!("{} lies in none of the zones", shorten(&steered.name)),
+                    )
                     .hint(format!("add it under `zones`, such as {parent}"));
             }
         }
@@ -280,7 +417,11 @@ impl Checker<'_> {
 
     /// Where something already stands.
     pub(super) fn also_at(&self, place: Place) -> String {
-        let file = self.sources.path(place.file).map(|path| path.display().to_string()).unwrap_or_default();
+        let file = self
+            .sources
+            .path(place.file)
+            .map(|path| path.display().to_string())
+            .unwrap_or_default();
         format!("it is already in {file} on line {}", place.line)
     }
 }

@@ -25,7 +25,13 @@ impl Checker<'_> {
             };
             if let Some(first) = apexes.insert(apex.clone(), place) {
                 let hint = self.also_at(first);
-                self.findings.error("duplicate_name", place, format!("zone {} is defined twice", shorten(name))).hint(hint);
+                self.findings
+                    .error(
+                        "duplicate_name",
+                        place,
+                        format!("zone {} is defined twice", shorten(name)),
+                    )
+                    .hint(hint);
             }
             if let Some(written) = written.get() {
                 zones.push(self.zone(apex, place, written));
@@ -54,22 +60,48 @@ impl Checker<'_> {
             .collect::<Vec<_>>();
         let records = given(&written.records)
             .into_iter()
-            .flat_map(|(list, _)| list.iter().filter_map(|line| Some((line.place, line.get()?.clone()))))
+            .flat_map(|(list, _)| {
+                list.iter()
+                    .filter_map(|line| Some((line.place, line.get()?.clone())))
+            })
             .collect();
-        let file = written.file.as_ref().and_then(|path| self.file(path, "zone file"));
+        let file = written
+            .file
+            .as_ref()
+            .and_then(|path| self.file(path, "zone file"));
         if written.file.is_none() {
             for (key, missing, hint) in [
-                ("soa", written.soa.is_none(), format!("such as soa: {{ mname: ns1.{apex}, rname: hostmaster.{apex} }}")),
-                ("ns", given(&written.ns).is_none_or(|(list, _)| list.is_empty()) && !broken(&written.ns), format!("such as ns: [ns1.{apex}]")),
+                (
+                    "soa",
+                    written.soa.is_none(),
+                    format!("such as soa: {{ mname: ns1.{apex}, rname: hostmaster.{apex} }}"),
+                ),
+                (
+                    "ns",
+                    given(&written.ns).is_none_or(|(list, _)| list.is_empty())
+                        && !broken(&written.ns),
+                    format!("such as ns: [ns1.{apex}]"),
+                ),
             ] {
                 if missing {
                     self.findings
-                        .error("missing_key", place, format!("zone {apex} has no `{key}` and no file that may hold it"))
+                        .error(
+                            "missing_key",
+                            place,
+                            format!("zone {apex} has no `{key}` and no file that may hold it"),
+                        )
                         .hint(hint);
                 }
             }
         }
-        Zone { apex, soa, ns, file, records, place }
+        Zone {
+            apex,
+            soa,
+            ns,
+            file,
+            records,
+            place,
+        }
     }
 
     fn soa(&mut self, written: &spec::Soa) -> Option<Soa> {
@@ -89,10 +121,17 @@ impl Checker<'_> {
     }
 
     /// A time of a start of authority: whole seconds.
-    fn ttl_or_longer(&mut self, written: &Option<crate::de::Written<spec::Time>>, default: std::time::Duration) -> u32 {
-        let Some((time, place)) = given(written) else { return seconds(default) };
+    fn ttl_or_longer(
+        &mut self,
+        written: &Option<crate::de::Written<spec::Time>>,
+        default: std::time::Duration,
+    ) -> u32 {
+        let Some((time, place)) = given(written) else {
+            return seconds(default);
+        };
         if time.0.subsec_nanos() != 0 {
-            self.findings.error("invalid_value", place, "DNS counts in whole seconds");
+            self.findings
+                .error("invalid_value", place, "DNS counts in whole seconds");
         }
         seconds(time.0)
     }

@@ -116,22 +116,32 @@ pub enum Least {
 }
 
 fn invalid(what: &str, text: &str) -> Bad {
-    Bad::new("invalid_value", format!("`{}` is not {what}", shorten(text)))
+    Bad::new(
+        "invalid_value",
+        format!("`{}` is not {what}", shorten(text)),
+    )
 }
 
 /// Reads a duration.
 fn time(text: &str) -> Result<Duration, Bad> {
-    let bad = || invalid("a duration", text).hint("write a number and a unit: 500ms, 30s, 5m, 1h, 1d");
+    let bad =
+        || invalid("a duration", text).hint("write a number and a unit: 500ms, 30s, 5m, 1h, 1d");
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(invalid("a duration", text).hint(format!("a duration has a unit: {text}s for seconds, {text}ms for milliseconds")));
+        return Err(invalid("a duration", text).hint(format!(
+            "a duration has a unit: {text}s for seconds, {text}ms for milliseconds"
+        )));
     }
     let mut rest = text;
     let mut seconds = 0.0_f64;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(bad)?;
         let number: f64 = rest[..digits].parse().map_err(|_| bad())?;
         rest = &rest[digits..];
-        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let letters = rest
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
         let unit = match &rest[..letters] {
             "ms" => 0.001,
             "s" => 1.0,
@@ -147,7 +157,10 @@ fn time(text: &str) -> Result<Duration, Bad> {
         return Err(bad());
     }
     if !seconds.is_finite() || seconds > MAX_DURATION.as_secs_f64() {
-        return Err(Bad::new("out_of_range", format!("`{}` is longer than a year", shorten(text))));
+        return Err(Bad::new(
+            "out_of_range",
+            format!("`{}` is longer than a year", shorten(text)),
+        ));
     }
     // Rounded to microseconds, so that what is written as a decimal fraction comes out even.
     Ok(Duration::from_micros((seconds * 1e6).round() as u64))
@@ -176,22 +189,32 @@ fn network(text: &str) -> Result<IpNet, Bad> {
     if let Ok(ip) = text.parse::<IpAddr>() {
         return Ok(ip.into());
     }
-    let network: IpNet = text.parse().map_err(|_| invalid("a network", text).hint("such as 10.20.0.0/16 or 2001:db8::/32"))?;
+    let network: IpNet = text
+        .parse()
+        .map_err(|_| invalid("a network", text).hint("such as 10.20.0.0/16 or 2001:db8::/32"))?;
     if network.addr() != network.network() {
-        let bad = Bad::new("host_bits", format!("`{text}` has bits set beyond its prefix"));
+        let bad = Bad::new(
+            "host_bits",
+            format!("`{text}` has bits set beyond its prefix"),
+        );
         return Err(bad.hint(format!("the network is {}", network.trunc())));
     }
     Ok(network)
 }
 
 fn continent(text: &str) -> Result<Continent, Bad> {
-    Continent::from_code(text).ok_or_else(|| invalid("a continent", text).hint("one of AF, AN, AS, EU, NA, OC, SA"))
+    Continent::from_code(text)
+        .ok_or_else(|| invalid("a continent", text).hint("one of AF, AN, AS, EU, NA, OC, SA"))
 }
 
 fn subdivision(text: &str) -> Result<Subdivision, Bad> {
     let bad = || invalid("a subdivision", text).hint("write its ISO 3166-2 code, such as US-CA");
     let subdivision: Subdivision = text.parse().map_err(|_| bad())?;
-    if subdivision.country.is_assigned() { Ok(subdivision) } else { Err(bad()) }
+    if subdivision.country.is_assigned() {
+        Ok(subdivision)
+    } else {
+        Err(bad())
+    }
 }
 
 /// Reads a domain name (RFC 1035 §2.3.4 lengths; letters, digits, hyphens and underscores).
@@ -208,7 +231,10 @@ pub(crate) fn domain_name(text: &str) -> Result<String, Bad> {
         if label.is_empty() || label.len() > 63 {
             return Err(bad("each part between dots has 1 to 63 characters"));
         }
-        if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        if !label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        {
             let why = if text.contains("://") || text.contains('/') {
                 "only the name, without a scheme or path"
             } else if text.contains(':') {
@@ -229,7 +255,8 @@ pub(crate) fn domain_name(text: &str) -> Result<String, Bad> {
 /// Reads the host name of a `publish`.
 pub(crate) fn host_to_publish(text: &str) -> Result<String, Bad> {
     if text.parse::<SocketAddr>().is_ok() {
-        return Err(invalid("an address or host name to publish", text).hint("without the port: DNS names hosts"));
+        return Err(invalid("an address or host name to publish", text)
+            .hint("without the port: DNS names hosts"));
     }
     domain_name(text)
 }
@@ -242,12 +269,18 @@ fn wildcard_name(text: &str) -> Result<String, Bad> {
 }
 
 fn host_name(text: &str) -> Result<String, Bad> {
-    if text == "*" { Ok(text.to_owned()) } else { wildcard_name(text) }
+    if text == "*" {
+        Ok(text.to_owned())
+    } else {
+        wildcard_name(text)
+    }
 }
 
 fn url_path(text: &str) -> Result<String, Bad> {
     if !text.starts_with('/') {
-        return Err(invalid("a path", text).hint(format!("a path begins with a slash: /{}", shorten(text))));
+        return Err(
+            invalid("a path", text).hint(format!("a path begins with a slash: /{}", shorten(text)))
+        );
     }
     if text.bytes().any(|b| b <= b' ' || b == 0x7f || b == b'#') {
         return Err(invalid("a path", text).hint("no spaces, control characters or #"));
@@ -256,12 +289,19 @@ fn url_path(text: &str) -> Result<String, Bad> {
 }
 
 fn statuses(text: &str) -> Result<(u16, u16), Bad> {
-    let bad = || invalid("an HTTP status", text).hint("such as 200, or a range such as \"200-299\"");
+    let bad =
+        || invalid("an HTTP status", text).hint("such as 200, or a range such as \"200-299\"");
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last): (u16, u16) = (first.trim().parse().map_err(|_| bad())?, last.trim().parse().map_err(|_| bad())?);
+    let (first, last): (u16, u16) = (
+        first.trim().parse().map_err(|_| bad())?,
+        last.trim().parse().map_err(|_| bad())?,
+    );
     let known = 100..=599;
     if !known.contains(&first) || !known.contains(&last) || first > last {
-        let range = Bad::new("out_of_range", format!("`{}` is out of range", shorten(text)));
+        let range = Bad::new(
+            "out_of_range",
+            format!("`{}` is out of range", shorten(text)),
+        );
         return Err(range.hint("statuses are 100 to 599, the lower one first"));
     }
     Ok((first, last))
@@ -269,11 +309,17 @@ fn statuses(text: &str) -> Result<(u16, u16), Bad> {
 
 fn percent(text: &str) -> Result<f64, Bad> {
     let bad = || invalid("a share", text).hint("such as 40%");
-    let number: f64 = text.strip_suffix('%').and_then(|n| n.trim().parse().ok()).ok_or_else(bad)?;
+    let number: f64 = text
+        .strip_suffix('%')
+        .and_then(|n| n.trim().parse().ok())
+        .ok_or_else(bad)?;
     if (0.0..=100.0).contains(&number) {
         Ok(number)
     } else {
-        Err(Bad::new("out_of_range", format!("`{}` is not between 0% and 100%", shorten(text))))
+        Err(Bad::new(
+            "out_of_range",
+            format!("`{}` is not between 0% and 100%", shorten(text)),
+        ))
     }
 }
 
@@ -281,7 +327,9 @@ fn min_healthy(text: &str) -> Result<Least, Bad> {
     if text.ends_with('%') {
         return percent(text).map(|share| Least::Share(share / 100.0));
     }
-    let bad = || invalid("a share of the pool or a number of its endpoints", text).hint("such as 50% or 2");
+    let bad = || {
+        invalid("a share of the pool or a number of its endpoints", text).hint("such as 50% or 2")
+    };
     text.parse().map(Least::Count).map_err(|_| bad())
 }
 
@@ -303,24 +351,37 @@ mod tests {
         ] {
             assert_eq!(time(text), expected, "{text}");
         }
-        for text in ["", "30", "s", "30x", "-1s", "1s2", "1.2.3s", "30 s", "9999d", "1e3s", "é"] {
+        for text in [
+            "", "30", "s", "30x", "-1s", "1s2", "1.2.3s", "30 s", "9999d", "1e3s", "é",
+        ] {
             assert!(time(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn domain_names_are_folded_and_checked() {
-        assert_eq!(domain_name("API.Example.com."), Ok("api.example.com".to_owned()));
+        assert_eq!(
+            domain_name("API.Example.com."),
+            Ok("api.example.com".to_owned())
+        );
         assert_eq!(domain_name("."), Ok(String::new()));
-        assert_eq!(wildcard_name("*.Example.com"), Ok("*.example.com".to_owned()));
-        for text in ["", "a..b", "a b", "http://a", "a:80", "ä.de", "*.a.b", "a.*.b"] {
+        assert_eq!(
+            wildcard_name("*.Example.com"),
+            Ok("*.example.com".to_owned())
+        );
+        for text in [
+            "", "a..b", "a b", "http://a", "a:80", "ä.de", "*.a.b", "a.*.b",
+        ] {
             assert!(domain_name(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn networks_have_no_host_bits() {
-        assert_eq!(network("10.0.0.1").map(|n| n.to_string()), Ok("10.0.0.1/32".to_owned()));
+        assert_eq!(
+            network("10.0.0.1").map(|n| n.to_string()),
+            Ok("10.0.0.1/32".to_owned())
+        );
         let bad = network("10.0.0.1/8").expect_err("host bits");
         assert!(bad.to_string().contains("10.0.0.0/8"), "{bad}");
     }

@@ -1,6 +1,6 @@
 //! Policies as written: a name, or a map with one of seven keys.
 
-use super::{Network, SubdivisionCode, ContinentCode, Time};
+use super::{ContinentCode, Network, SubdivisionCode, Time};
 use crate::de::{Bad, Names, Shaped, Written as W, shaped};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, VariantAccess};
@@ -156,7 +156,8 @@ impl<'de> Deserialize<'de> for Policy {
 }
 
 impl<'de> Shaped<'de> for Policy {
-    const EXPECTED: &'static str = "a policy: the name of a pool or policy, or a map such as { failover: [us, eu] }";
+    const EXPECTED: &'static str =
+        "a policy: the name of a pool or policy, or a map such as { failover: [us, eu] }";
 
     fn scalar<V: VariantAccess<'de>>(inner: V) -> Result<Self, V::Error> {
         inner.newtype_variant().map(Self::Name)
@@ -234,7 +235,10 @@ impl JsonSchema for Proximity {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let (policy, bias) = (generator.subschema_for::<Policy>(), generator.subschema_for::<Bias>());
+        let (policy, bias) = (
+            generator.subschema_for::<Policy>(),
+            generator.subschema_for::<Bias>(),
+        );
         json_schema!({ "anyOf": [
             { "type": "array", "items": policy },
             { "type": "object", "additionalProperties": bias }
@@ -255,7 +259,10 @@ impl<'de> Shaped<'de> for Failback {
         match inner.newtype_variant::<String>()?.as_str() {
             "automatic" => Ok(Self::Automatic),
             "manual" => Ok(Self::Manual),
-            _ => Err(de::Error::custom(Bad::new("invalid_value", format!("expected {}", Self::EXPECTED)))),
+            _ => Err(de::Error::custom(Bad::new(
+                "invalid_value",
+                format!("expected {}", Self::EXPECTED),
+            ))),
         }
     }
 
