@@ -4,6 +4,8 @@
 //! Builds specs only; what is tested is the crate's own. Not every test file uses all of it.
 #![allow(dead_code)]
 
+pub mod random;
+
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
