@@ -16,7 +16,7 @@ use std::path::Path;
 /// The most changes that are told apart; more are only counted.
 pub const MAX_CHANGES: usize = 1_000;
 
-/// Keys that only a restart changes: sockets and threads are made once.
+/// Keys that only a restart changes, beside listeners: what they set is made once.
 pub const RESTART_ONLY: [&str; 6] = [
     "workers",
     "state_dir",

@@ -46,7 +46,9 @@ pub(crate) fn from_pem(text: &str) -> Result<Arc<RootCertStore>, Fault> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
         let certificate = certificate.map_err(|e| Fault::Authorities(e.to_string()))?;
-        store.add(certificate).map_err(|e| Fault::Authorities(e.to_string()))?;
+        store
+            .add(certificate)
+            .map_err(|e| Fault::Authorities(e.to_string()))?;
     }
     if store.is_empty() {
         return Err(Fault::Authorities("no CERTIFICATE block".to_owned()));

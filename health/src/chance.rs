@@ -23,7 +23,10 @@ pub(crate) struct Chance {
 
 impl Chance {
     pub(crate) fn new(seed: u64, key: &TargetKey) -> Self {
-        Self { seed: mix(name_hash(&format!("{} {}", key.address, key.check)), seed), drawn: 0 }
+        Self {
+            seed: mix(name_hash(&format!("{} {}", key.address, key.check)), seed),
+            drawn: 0,
+        }
     }
 
     /// From the start of the first probe to the start of the second: anywhere in the interval, so that
@@ -54,7 +57,10 @@ mod tests {
     use super::*;
 
     fn chance(seed: u64, port: u16) -> Chance {
-        let key = TargetKey { address: ([192, 0, 2, 1], port).into(), check: "api".into() };
+        let key = TargetKey {
+            address: ([192, 0, 2, 1], port).into(),
+            check: "api".into(),
+        };
         Chance::new(seed, &key)
     }
 
@@ -65,9 +71,18 @@ mod tests {
         let first = chance.first_gap(interval);
         assert!(first >= interval / 10 && first <= interval, "{first:?}");
         let gaps: Vec<_> = (0..1000).map(|_| chance.gap(interval)).collect();
-        assert!(gaps.iter().all(|gap| *gap >= interval * 9 / 10 && *gap <= interval));
-        assert!(gaps.iter().any(|gap| *gap < interval * 91 / 100), "the whole range is used");
-        assert!(gaps.iter().any(|gap| *gap > interval * 99 / 100), "the whole range is used");
+        assert!(
+            gaps.iter()
+                .all(|gap| *gap >= interval * 9 / 10 && *gap <= interval)
+        );
+        assert!(
+            gaps.iter().any(|gap| *gap < interval * 91 / 100),
+            "the whole range is used"
+        );
+        assert!(
+            gaps.iter().any(|gap| *gap > interval * 99 / 100),
+            "the whole range is used"
+        );
     }
 
     #[test]

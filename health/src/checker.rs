@@ -37,7 +37,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_in_flight: DEFAULT_MAX_IN_FLIGHT, seed: 0, state_dir: None }
+        Self {
+            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            seed: 0,
+            state_dir: None,
+        }
     }
 }
 
@@ -94,7 +98,9 @@ impl Checker {
         let tasks = TaskTracker::new();
         let (sampler, meter) = meter::channel(&shared);
         tasks.spawn(meter.run(all.clone()));
-        let saver = settings.state_dir.map(|dir| Saver::new(shared.clone(), dir));
+        let saver = settings
+            .state_dir
+            .map(|dir| Saver::new(shared.clone(), dir));
         if let Some(saver) = &saver {
             tasks.spawn(saver.clone().run(all.clone()));
         }
@@ -133,7 +139,9 @@ impl Checker {
 
     /// Reads the state of the targets, for `status`.
     pub fn reports(&self) -> Reports {
-        Reports { shared: self.shared.clone() }
+        Reports {
+            shared: self.shared.clone(),
+        }
     }
 
     /// Takes in the connect times that the proxy sees.
@@ -178,7 +186,9 @@ impl Checker {
             running.insert(key, task);
         }
         self.shared.replace_board(board);
-        self.shared.awaited.send_modify(|count| *count += starting.len());
+        self.shared
+            .awaited
+            .send_modify(|count| *count += starting.len());
         for removed in std::mem::replace(&mut self.running, running).into_values() {
             removed.cancel.cancel();
             self.shared.judged(&removed.target);
@@ -199,7 +209,14 @@ impl Checker {
             target: target.clone(),
             check: receiver,
         };
-        (Running { target, check: sender, cancel: self.all.child_token() }, runner)
+        (
+            Running {
+                target,
+                check: sender,
+                cancel: self.all.child_token(),
+            },
+            runner,
+        )
     }
 }
 

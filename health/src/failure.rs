@@ -107,7 +107,11 @@ mod tests {
             (libc::ENOBUFS, "local", false),
         ] {
             let failure = Failure::connecting(&io::Error::from_raw_os_error(errno));
-            assert_eq!((failure.name(), failure.is_conclusive()), (name, conclusive), "errno {errno}");
+            assert_eq!(
+                (failure.name(), failure.is_conclusive()),
+                (name, conclusive),
+                "errno {errno}"
+            );
             assert!(Failure::NAMES.contains(&failure.name()), "{name} is listed");
         }
     }

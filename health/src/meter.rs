@@ -33,7 +33,16 @@ impl Sampler {
 /// Makes the two ends: what the proxy holds, and the task that takes in.
 pub(crate) fn channel(shared: &Arc<Shared>) -> (Sampler, Meter) {
     let (queue, samples) = mpsc::channel(SAMPLE_QUEUE);
-    (Sampler { shared: shared.clone(), queue }, Meter { shared: shared.clone(), samples })
+    (
+        Sampler {
+            shared: shared.clone(),
+            queue,
+        },
+        Meter {
+            shared: shared.clone(),
+            samples,
+        },
+    )
 }
 
 pub(crate) struct Meter {

@@ -9,8 +9,9 @@ use steering::health::Status;
 
 const SUCCESS: &str = "success";
 /// Seconds: a local connect to the slowest timeout anyone would set.
-const BUCKETS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+const BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
+];
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -81,11 +82,15 @@ impl Metrics {
     }
 
     pub(crate) fn moved(&self, check: &str, to: Status) {
-        self.transitions.with_label_values(&[check, to.name()]).inc();
+        self.transitions
+            .with_label_values(&[check, to.name()])
+            .inc();
     }
 
     pub(crate) fn saved(&self, success: bool) {
-        self.saves.with_label_values(&[if success { SUCCESS } else { "failure" }]).inc();
+        self.saves
+            .with_label_values(&[if success { SUCCESS } else { "failure" }])
+            .inc();
     }
 
     /// Drops the series of a check that is gone, so that many reloads do not pile them up.
@@ -94,7 +99,9 @@ impl Metrics {
             let _ = self.probes.remove_label_values(&[check, outcome]);
         }
         for status in [Status::Down, Status::Unknown, Status::Up] {
-            let _ = self.transitions.remove_label_values(&[check, status.name()]);
+            let _ = self
+                .transitions
+                .remove_label_values(&[check, status.name()]);
         }
         let _ = self.seconds.remove_label_values(&[check]);
     }

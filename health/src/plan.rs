@@ -40,13 +40,17 @@ pub enum Fault {
     #[error("host {0:?} is not a host name, or a host name and a port")]
     Host(Arc<str>),
     /// No status would ever be right.
-    #[error("no status is expected, so no answer could ever be right; expect at least one in 100 to 999")]
+    #[error(
+        "no status is expected, so no answer could ever be right; expect at least one in 100 to 999"
+    )]
     Statuses,
     /// Neither a DNS name nor an address.
     #[error("server_name {0:?} is not a host name")]
     ServerName(Arc<str>),
     /// The operator's authorities cannot be used.
-    #[error("the ca file has no usable certificate ({0}); it must be PEM text with CERTIFICATE blocks")]
+    #[error(
+        "the ca file has no usable certificate ({0}); it must be PEM text with CERTIFICATE blocks"
+    )]
     Authorities(String),
     /// Certificates are to be verified, but there is nothing to verify them with.
     #[error(
@@ -91,7 +95,10 @@ impl Plan {
         let mut checks = Vec::with_capacity(table.checks().len());
         for check in table.checks() {
             match Prober::new(check, &mut authorities) {
-                Ok(prober) => checks.push(Arc::new(PlannedCheck { check: check.clone(), prober })),
+                Ok(prober) => checks.push(Arc::new(PlannedCheck {
+                    check: check.clone(),
+                    prober,
+                })),
                 Err(found) => problems.extend(found),
             }
         }
@@ -102,7 +109,9 @@ impl Plan {
             key: target.key.clone(),
             check: target.check.and_then(|id| checks.get(id.index()).cloned()),
         });
-        Ok(Self { targets: targets.collect() })
+        Ok(Self {
+            targets: targets.collect(),
+        })
     }
 
     /// How many targets it has.
@@ -117,7 +126,10 @@ impl Plan {
 
     /// The names of all checks that have a target.
     pub(crate) fn check_names(&self) -> HashSet<Arc<str>> {
-        let checks = self.targets.iter().filter_map(|target| target.check.as_ref());
+        let checks = self
+            .targets
+            .iter()
+            .filter_map(|target| target.check.as_ref());
         checks.map(|planned| planned.check.name.clone()).collect()
     }
 }

@@ -43,7 +43,12 @@ pub struct Reports {
 impl Reports {
     /// All targets, in the order of the table.
     pub fn all(&self) -> Vec<TargetReport> {
-        self.shared.board().targets().iter().map(|target| target.report()).collect()
+        self.shared
+            .board()
+            .targets()
+            .iter()
+            .map(|target| target.report())
+            .collect()
     }
 
     /// One target; `None` when the current table does not have it.

@@ -71,7 +71,11 @@ impl Restored {
         let path = state_dir.join(STATE_FILE);
         match read(&path, now) {
             Ok(file) => {
-                let targets = file.targets.into_iter().map(|s| (s.target.clone(), s)).collect();
+                let targets = file
+                    .targets
+                    .into_iter()
+                    .map(|s| (s.target.clone(), s))
+                    .collect();
                 Self { targets }
             }
             Err(Unusable::Read(e)) if e.kind() == io::ErrorKind::NotFound => Self::default(),
@@ -101,10 +105,16 @@ impl Restored {
 
     /// What it knows of a table's health: for the first snapshot, before the first probe.
     pub fn transitions(&self, table: &Table) -> Vec<Transition> {
-        let checked = table.targets().iter().filter(|target| target.check.is_some());
+        let checked = table
+            .targets()
+            .iter()
+            .filter(|target| target.check.is_some());
         let known = checked.filter_map(|target| {
             let health = self.find(&target.key)?.health?;
-            Some(Transition { target: target.key.clone(), health })
+            Some(Transition {
+                target: target.key.clone(),
+                health,
+            })
         });
         known.collect()
     }
@@ -113,7 +123,10 @@ impl Restored {
     pub fn measured(&self, table: &Table) -> Vec<Measured> {
         let known = table.targets().iter().filter_map(|target| {
             let ms = self.find(&target.key)?.latency_ms?;
-            (ms.is_finite() && ms >= 0.0).then(|| Measured { target: target.key.clone(), ms })
+            (ms.is_finite() && ms >= 0.0).then(|| Measured {
+                target: target.key.clone(),
+                ms,
+            })
         });
         known.collect()
     }
@@ -125,7 +138,9 @@ impl Restored {
 
 fn read(path: &Path, now: Timestamp) -> Result<StateFile, Unusable> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Unusable::TooLarge);
     }
@@ -151,11 +166,26 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
     fn file() -> StateFile {
-        let target = TargetKey { address: ([192, 0, 2, 1], 443).into(), check: "api".into() };
-        let health =
-            TargetHealth { status: Status::Down, against: 1, since: NOW, last_probe: NOW };
-        let saved = Saved { target, health: Some(health), latency_ms: Some(12.5) };
-        StateFile { version: VERSION, saved_at: NOW, targets: vec![saved] }
+        let target = TargetKey {
+            address: ([192, 0, 2, 1], 443).into(),
+            check: "api".into(),
+        };
+        let health = TargetHealth {
+            status: Status::Down,
+            against: 1,
+            since: NOW,
+            last_probe: NOW,
+        };
+        let saved = Saved {
+            target,
+            health: Some(health),
+            latency_ms: Some(12.5),
+        };
+        StateFile {
+            version: VERSION,
+            saved_at: NOW,
+            targets: vec![saved],
+        }
     }
 
     #[test]
@@ -184,7 +214,11 @@ mod tests {
             ("[]", NOW, "not ours"),
             ("{\"version\":1}", NOW, "without its content"),
             (&other_version, NOW, "of another version"),
-            (&whole, NOW.plus(MAX_AGE + Duration::from_millis(1)), "too old"),
+            (
+                &whole,
+                NOW.plus(MAX_AGE + Duration::from_millis(1)),
+                "too old",
+            ),
         ] {
             let dir = tempfile::tempdir().expect("a directory");
             fs::write(dir.path().join(STATE_FILE), content).expect("written");

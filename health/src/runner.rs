@@ -73,9 +73,14 @@ impl Runner {
     async fn take(&self, check: &PlannedCheck, outcome: &Outcome) -> Result<(), Closed> {
         let name = &check.check.name;
         let failure = outcome.result.as_ref().err();
-        self.shared.metrics.probed(name, failure, outcome.took.as_secs_f64());
-        let News { measured, transition, left } =
-            self.target.observe(outcome, &check.check.rules, now());
+        self.shared
+            .metrics
+            .probed(name, failure, outcome.took.as_secs_f64());
+        let News {
+            measured,
+            transition,
+            left,
+        } = self.target.observe(outcome, &check.check.rules, now());
         if let Some(measured) = measured {
             self.shared.tell(Event::Latency(vec![measured])).await?;
         }

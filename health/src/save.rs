@@ -48,8 +48,18 @@ impl Saver {
 
     /// Saves now. A failure is logged with its path and counted, and tried again with the next period.
     pub(crate) async fn save(&self) {
-        let targets = self.shared.board().targets().iter().map(|target| target.saved()).collect();
-        let file = StateFile { version: VERSION, saved_at: now(), targets };
+        let targets = self
+            .shared
+            .board()
+            .targets()
+            .iter()
+            .map(|target| target.saved())
+            .collect();
+        let file = StateFile {
+            version: VERSION,
+            saved_at: now(),
+            targets,
+        };
         let dir = self.dir.clone();
         let result = spawn_blocking(move || write(&dir, &file)).await;
         let result = result.unwrap_or_else(|e| Err(io::Error::other(e)));
@@ -71,7 +81,9 @@ impl Saver {
 /// Whatever the file system says; the old file is still whole then.
 pub(crate) fn write(dir: &Path, file: &StateFile) -> io::Result<()> {
     fs::create_dir_all(dir)?;
-    let mut temporary = tempfile::Builder::new().prefix(".health-").tempfile_in(dir)?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".health-")
+        .tempfile_in(dir)?;
     let bytes = serde_json::to_vec(file)?;
     temporary.write_all(&bytes)?;
     temporary.as_file().sync_all()?;

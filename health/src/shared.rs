@@ -94,7 +94,8 @@ impl Shared {
     /// A target has had its first outcome, or is no longer awaited.
     pub(crate) fn judged(&self, target: &Target) {
         if target.judge() {
-            self.awaited.send_modify(|count| *count = count.saturating_sub(1));
+            self.awaited
+                .send_modify(|count| *count = count.saturating_sub(1));
         }
     }
 
@@ -114,8 +115,11 @@ impl Shared {
     /// Tells all connect times worth telling, in one event. When the writer is behind they stay due.
     pub(crate) fn tell_latencies(&self, now: Timestamp) -> Result<(), Closed> {
         let board = self.board();
-        let measured: Vec<Measured> =
-            board.targets().iter().filter_map(|target| target.measure(now)).collect();
+        let measured: Vec<Measured> = board
+            .targets()
+            .iter()
+            .filter_map(|target| target.measure(now))
+            .collect();
         if measured.is_empty() {
             return Ok(());
         }

@@ -26,7 +26,10 @@ impl Smoothed {
         if let Some(ms) = ms {
             ewma.add(ms);
         }
-        Self { ewma, reported: None }
+        Self {
+            ewma,
+            reported: None,
+        }
     }
 
     /// Takes in one connect time, in milliseconds.
@@ -68,20 +71,32 @@ mod tests {
         let mut smoothed = Smoothed::default();
         assert_eq!(smoothed.report(Timestamp(0)), None, "nothing is known");
         smoothed.add(100.0);
-        assert_eq!(smoothed.report(Timestamp(0)), Some(100.0), "the first is news");
+        assert_eq!(
+            smoothed.report(Timestamp(0)),
+            Some(100.0),
+            "the first is news"
+        );
         smoothed.add(200.0);
         assert_eq!(smoothed.report(Timestamp(999)), None, "too soon");
         assert_eq!(smoothed.report(Timestamp(1000)), Some(125.0));
         smoothed.add(126.0);
-        assert_eq!(smoothed.report(Timestamp(9000)), None, "not enough of a change");
+        assert_eq!(
+            smoothed.report(Timestamp(9000)),
+            None,
+            "not enough of a change"
+        );
         smoothed.unreport();
-        assert_eq!(smoothed.report(Timestamp(9000)), Some(125.25), "it never got through");
+        assert_eq!(
+            smoothed.report(Timestamp(9000)),
+            Some(125.25),
+            "it never got through"
+        );
     }
 
     #[test]
     fn a_change_must_pass_both_bounds() {
         for (first, then, news) in [
-            (0.1, 0.5, false),  // far more than 5 %, but mere noise
+            (0.1, 0.5, false), // far more than 5 %, but mere noise
             (1.0, 10.0, true),
             (100.0, 110.0, false), // more than 1 ms, but the average moved by 2.5 %
             (100.0, 130.0, true),
@@ -90,7 +105,11 @@ mod tests {
             let mut smoothed = Smoothed::restored(Some(first));
             assert_eq!(smoothed.report(Timestamp(0)), Some(first));
             smoothed.add(then);
-            assert_eq!(smoothed.report(Timestamp(5000)).is_some(), news, "{first} ms, then {then} ms");
+            assert_eq!(
+                smoothed.report(Timestamp(5000)).is_some(),
+                news,
+                "{first} ms, then {then} ms"
+            );
         }
     }
 }

@@ -42,15 +42,28 @@ pub(crate) struct News {
 }
 
 impl Target {
-    pub(crate) fn new(key: TargetKey, checked: bool, saved: Option<&Saved>, now: Timestamp) -> Self {
-        let fresh = TargetHealth { since: now, ..TargetHealth::default() };
+    pub(crate) fn new(
+        key: TargetKey,
+        checked: bool,
+        saved: Option<&Saved>,
+        now: Timestamp,
+    ) -> Self {
+        let fresh = TargetHealth {
+            since: now,
+            ..TargetHealth::default()
+        };
         let health = saved.and_then(|saved| saved.health).filter(|_| checked);
         let state = State {
             health: health.unwrap_or(fresh),
             smoothed: Smoothed::restored(saved.and_then(|saved| saved.latency_ms)),
             ..State::default()
         };
-        Self { key, checked, judged: AtomicBool::new(!checked), state: Mutex::new(state) }
+        Self {
+            key,
+            checked,
+            judged: AtomicBool::new(!checked),
+            state: Mutex::new(state),
+        }
     }
 
     pub(crate) fn key(&self) -> &TargetKey {
@@ -81,7 +94,10 @@ impl Target {
         let health = state.health;
         News {
             measured: measured.map(|ms| self.measured(ms)),
-            transition: changed.then(|| Transition { target: self.key.clone(), health }),
+            transition: changed.then(|| Transition {
+                target: self.key.clone(),
+                health,
+            }),
             left: (before != health.status).then_some(before),
         }
     }
@@ -105,8 +121,10 @@ impl Target {
     /// What a restart before the first probe would know; `None` while that is nothing.
     pub(crate) fn known(&self) -> Option<Transition> {
         let health = self.state.lock().health;
-        (health.status != Status::Unknown)
-            .then(|| Transition { target: self.key.clone(), health })
+        (health.status != Status::Unknown).then(|| Transition {
+            target: self.key.clone(),
+            health,
+        })
     }
 
     /// What is kept over a restart.
@@ -132,12 +150,19 @@ impl Target {
     }
 
     fn measured(&self, ms: f32) -> Measured {
-        Measured { target: self.key.clone(), ms }
+        Measured {
+            target: self.key.clone(),
+            ms,
+        }
     }
 }
 
 fn last_error(failure: &Failure, at: Timestamp) -> LastError {
-    LastError { at, kind: failure.name(), message: failure.to_string() }
+    LastError {
+        at,
+        kind: failure.name(),
+        message: failure.to_string(),
+    }
 }
 
 fn milliseconds(duration: Duration) -> f32 {
@@ -156,12 +181,19 @@ mod tests {
     };
 
     fn target() -> Target {
-        let key = TargetKey { address: ([192, 0, 2, 1], 443).into(), check: "api".into() };
+        let key = TargetKey {
+            address: ([192, 0, 2, 1], 443).into(),
+            check: "api".into(),
+        };
         Target::new(key, true, None, Timestamp(0))
     }
 
     fn outcome(result: Result<(), Failure>) -> Outcome {
-        Outcome { connect: None, took: Duration::from_millis(1), result }
+        Outcome {
+            connect: None,
+            took: Duration::from_millis(1),
+            result,
+        }
     }
 
     #[test]
@@ -170,10 +202,16 @@ mod tests {
         target.observe(&outcome(Ok(())), &RULES, Timestamp(1));
         for at in 2..10 {
             let local = outcome(Err(Failure::Local("too many open files".into())));
-            assert_eq!(target.observe(&local, &RULES, Timestamp(at)), News::default());
+            assert_eq!(
+                target.observe(&local, &RULES, Timestamp(at)),
+                News::default()
+            );
         }
         let report = target.report();
-        assert_eq!((report.health.status, report.health.against), (Status::Up, 0));
+        assert_eq!(
+            (report.health.status, report.health.against),
+            (Status::Up, 0)
+        );
         assert_eq!(report.last_error.expect("it is shown").kind, "local");
         assert_eq!(report.probes_total, 9);
     }
@@ -185,7 +223,11 @@ mod tests {
         assert_eq!(news.left, Some(Status::Unknown));
         let news = target.observe(&outcome(Err(Failure::ConnectRefused)), &RULES, Timestamp(2));
         assert_eq!(news.left, None, "one of two failures");
-        assert_eq!(news.transition.map(|t| t.health.against), Some(1), "yet TTLs must shrink");
+        assert_eq!(
+            news.transition.map(|t| t.health.against),
+            Some(1),
+            "yet TTLs must shrink"
+        );
         let news = target.observe(&outcome(Err(Failure::ConnectRefused)), &RULES, Timestamp(3));
         assert_eq!(news.left, Some(Status::Up));
         target.observe(&outcome(Ok(())), &RULES, Timestamp(4));

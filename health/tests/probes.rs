@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Origin, check, drain, http, nobody, read_head, RULES};
+use common::{Origin, RULES, check, drain, http, nobody, read_head};
 use health::{Failure, MAX_BODY, MAX_HEAD, Outcome, Prober, SystemAuthorities};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,10 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-const SHORT: Rules = Rules { timeout: Duration::from_millis(200), ..RULES };
+const SHORT: Rules = Rules {
+    timeout: Duration::from_millis(200),
+    ..RULES
+};
 
 async fn probe(probe: Probe, rules: Rules, address: SocketAddr) -> Outcome {
     let check = check("api", probe, rules);
@@ -27,7 +30,10 @@ fn name(outcome: &Outcome) -> &'static str {
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
 }
 
 #[tokio::test]
@@ -48,7 +54,9 @@ async fn a_refused_connection_is_told_from_a_slow_one() {
 #[tokio::test]
 async fn a_full_backlog_is_a_connect_timeout() {
     let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    socket
+        .bind(([127, 0, 0, 1], 0).into())
+        .expect("a free port");
     let listener = socket.listen(1).expect("it listens, and never accepts");
     let address = listener.local_addr().expect("a bound listener");
     let mut waiting = Vec::new();
@@ -72,13 +80,18 @@ async fn silence_after_the_connection_is_a_timeout() {
 async fn one_timeout_covers_all_of_a_dripping_answer() {
     let origin = Origin::start(|mut stream| async move {
         read_head(&mut stream).await;
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n").await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n")
+            .await;
         while stream.write_all(b".").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
-    let spec = ProbeHttp { body: Some("never".into()), ..http() };
+    let spec = ProbeHttp {
+        body: Some("never".into()),
+        ..http()
+    };
     let outcome = probe(Probe::Http(spec), SHORT, origin.address).await;
     assert_eq!(name(&outcome), "timeout");
 }
@@ -86,31 +99,60 @@ async fn one_timeout_covers_all_of_a_dripping_answer() {
 #[tokio::test]
 async fn answers_are_judged_by_status() {
     let redirect = answer("302 Found", "location: /elsewhere\r\n", "");
-    let early = format!("HTTP/1.1 103 Early Hints\r\n\r\n{}", answer("200 OK", "", "ok"));
+    let early = format!(
+        "HTTP/1.1 103 Early Hints\r\n\r\n{}",
+        answer("200 OK", "", "ok")
+    );
     for (answer, statuses, expected) in [
         (answer("200 OK", "", "ok"), vec![(200, 299)], "ok"),
         (answer("204 No Content", "", ""), vec![(200, 299)], "ok"),
         (answer("200 OK", "", "ok"), vec![(200, 200)], "ok"),
         (answer("204 No Content", "", ""), vec![(200, 200)], "status"),
-        (answer("503 Service Unavailable", "", "no"), vec![(200, 299)], "status"),
-        (answer("404 Not Found", "", "no"), vec![(200, 299), (404, 404)], "ok"),
+        (
+            answer("503 Service Unavailable", "", "no"),
+            vec![(200, 299)],
+            "status",
+        ),
+        (
+            answer("404 Not Found", "", "no"),
+            vec![(200, 299), (404, 404)],
+            "ok",
+        ),
         (redirect.clone(), vec![(200, 299)], "status"),
         (redirect, vec![(200, 299), (300, 399)], "ok"),
         (early, vec![(200, 299)], "ok"),
-        ("HTTP/1.0 200 OK\r\n\r\nuntil the end".to_owned(), vec![(200, 299)], "ok"),
+        (
+            "HTTP/1.0 200 OK\r\n\r\nuntil the end".to_owned(),
+            vec![(200, 299)],
+            "ok",
+        ),
     ] {
         let origin = Origin::answering(answer.clone()).await;
-        let spec = ProbeHttp { statuses: statuses.clone(), ..http() };
+        let spec = ProbeHttp {
+            statuses: statuses.clone(),
+            ..http()
+        };
         let outcome = probe(Probe::Http(spec), RULES, origin.address).await;
-        assert_eq!(name(&outcome), expected, "{answer:?} where {statuses:?} is expected");
-        assert_eq!(origin.accepted(), 1, "a redirect is not followed: {answer:?}");
+        assert_eq!(
+            name(&outcome),
+            expected,
+            "{answer:?} where {statuses:?} is expected"
+        );
+        assert_eq!(
+            origin.accepted(),
+            1,
+            "a redirect is not followed: {answer:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_wrong_status_says_what_was_expected() {
     let origin = Origin::answering(answer("503 Service Unavailable", "", "")).await;
-    let spec = ProbeHttp { statuses: vec![(200, 299), (404, 404)], ..http() };
+    let spec = ProbeHttp {
+        statuses: vec![(200, 299), (404, 404)],
+        ..http()
+    };
     let outcome = probe(Probe::Http(spec), RULES, origin.address).await;
     let failure = outcome.result.expect_err("a failure");
     assert_eq!(failure.to_string(), "status 503, expected 200-299, 404");
@@ -130,12 +172,21 @@ async fn bodies_are_searched_in_their_first_64_kib() {
         (answer("200 OK", "", &format!("{filler}xhealthy")), "body"),
         (answer("500 Oh No", "", "healthy"), "status"),
         // Cut off: what was promised did not come, and what came does not match.
-        ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nheal".to_owned(), "protocol"),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nheal".to_owned(),
+            "protocol",
+        ),
         // Cut off, but what was looked for had come by then.
-        ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhealthy".to_owned(), "ok"),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhealthy".to_owned(),
+            "ok",
+        ),
     ] {
         let origin = Origin::answering(answer.clone()).await;
-        let spec = ProbeHttp { body: Some("healthy".into()), ..http() };
+        let spec = ProbeHttp {
+            body: Some("healthy".into()),
+            ..http()
+        };
         let outcome = probe(Probe::Http(spec), RULES, origin.address).await;
         let shown: String = answer.chars().take(120).collect();
         assert_eq!(name(&outcome), expected, "{shown:?}: {:?}", outcome.result);
@@ -150,7 +201,10 @@ async fn an_endless_body_is_read_no_further_than_the_limit() {
         while stream.write_all(&[b'x'; 1024]).await.is_ok() {}
     })
     .await;
-    let spec = ProbeHttp { body: Some("healthy".into()), ..http() };
+    let spec = ProbeHttp {
+        body: Some("healthy".into()),
+        ..http()
+    };
     let outcome = probe(Probe::Http(spec), RULES, origin.address).await;
     assert_eq!(outcome.result, Err(Failure::Body("healthy".into())));
 }
@@ -187,7 +241,9 @@ async fn sent(spec: ProbeHttp) -> String {
         let heads = heads.clone();
         async move {
             let _ = heads.send(read_head(&mut stream).await).await;
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .await;
             drain(&mut stream).await;
         }
     })
@@ -200,16 +256,43 @@ async fn sent(spec: ProbeHttp) -> String {
 
 #[tokio::test]
 async fn the_request_is_as_the_check_says() {
-    let agent = concat!("user-agent: rhumb-health/", env!("CARGO_PKG_VERSION"), "\r\n");
-    let head = sent(ProbeHttp { path: "/ready?deep=1".into(), ..http() }).await;
+    let agent = concat!(
+        "user-agent: rhumb-health/",
+        env!("CARGO_PKG_VERSION"),
+        "\r\n"
+    );
+    let head = sent(ProbeHttp {
+        path: "/ready?deep=1".into(),
+        ..http()
+    })
+    .await;
     assert!(head.starts_with("GET /ready?deep=1 HTTP/1.1\r\n"), "{head}");
-    for line in ["host: ADDRESS\r\n", "connection: close\r\n", "accept: */*\r\n", agent] {
+    for line in [
+        "host: ADDRESS\r\n",
+        "connection: close\r\n",
+        "accept: */*\r\n",
+        agent,
+    ] {
         assert!(head.contains(line), "{line:?} in {head:?}");
     }
-    let named = ProbeHttp { host: Some("api.example.com:8443".into()), ..http() };
-    let head = sent(ProbeHttp { method: "HEAD".into(), ..named }).await;
+    let named = ProbeHttp {
+        host: Some("api.example.com:8443".into()),
+        ..http()
+    };
+    let head = sent(ProbeHttp {
+        method: "HEAD".into(),
+        ..named
+    })
+    .await;
     assert!(head.starts_with("HEAD /health HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("host: api.example.com:8443\r\n"), "{head}");
-    let head = sent(ProbeHttp { method: "POST".into(), ..http() }).await;
-    assert!(head.contains("content-length: 0\r\n"), "a request without a body says so: {head}");
+    let head = sent(ProbeHttp {
+        method: "POST".into(),
+        ..http()
+    })
+    .await;
+    assert!(
+        head.contains("content-length: 0\r\n"),
+        "a request without a body says so: {head}"
+    );
 }

@@ -5,7 +5,9 @@ mod common;
 
 use common::{Origin, RULES, check, drain, http, read_head};
 use health::{Failure, Fault, Prober, SystemAuthorities};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -21,7 +23,12 @@ struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     fn new() -> Self {
+        Self::named("Rhumb test authority")
+    }
+
+    fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         Self(CertifiedIssuer::self_signed(params, key).expect("an authority"))
@@ -67,12 +74,21 @@ async fn origin(mut config: ServerConfig) -> (Origin, mpsc::Receiver<Seen>) {
     let origin = Origin::start(move |stream| {
         let (acceptor, tell) = (acceptor.clone(), tell.clone());
         async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return;
+            };
             let session = stream.get_ref().1;
             let sni = session.server_name().map(str::to_owned);
-            let _ = tell.send(Seen { sni, alpn: session.alpn_protocol().map(<[u8]>::to_vec) }).await;
+            let _ = tell
+                .send(Seen {
+                    sni,
+                    alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+                })
+                .await;
             if !read_head(&mut stream).await.is_empty() {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nhealthy").await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nhealthy")
+                    .await;
             }
             drain(&mut stream).await;
         }
@@ -96,17 +112,71 @@ fn trusting(authority: &Authority, server_name: Option<&str>) -> ProbeTls {
 
 #[tokio::test]
 async fn a_certificate_must_be_trusted_named_and_in_time() {
-    let (ours, other) = (Authority::new(), Authority::new());
-    let any = ProbeTls { server_name: Some("api.test".into()), verify: false, ca_pem: None };
-    let by_address = ProbeTls { verify: false, ..ProbeTls::default() };
+    let (ours, other, namesake) = (
+        Authority::new(),
+        Authority::named("Another authority"),
+        Authority::new(),
+    );
+    let any = ProbeTls {
+        server_name: Some("api.test".into()),
+        verify: false,
+        ca_pem: None,
+    };
+    let by_address = ProbeTls {
+        verify: false,
+        ..ProbeTls::default()
+    };
     let good: &[&str] = &["api.test"];
     for (what, names, expired, tls, said) in [
-        ("trusted", good, false, trusting(&ours, Some("api.test")), ""),
-        ("trusted for its address", &["127.0.0.1"], false, trusting(&ours, None), ""),
-        ("another name", good, false, trusting(&ours, Some("www.test")), "set server_name"),
-        ("only a name", good, false, trusting(&ours, None), "set server_name"),
-        ("another authority", good, false, trusting(&other, Some("api.test")), "give the check the ca"),
-        ("expired", good, true, trusting(&ours, Some("api.test")), "expired"),
+        (
+            "trusted",
+            good,
+            false,
+            trusting(&ours, Some("api.test")),
+            "",
+        ),
+        (
+            "trusted for its address",
+            &["127.0.0.1"],
+            false,
+            trusting(&ours, None),
+            "",
+        ),
+        (
+            "another name",
+            good,
+            false,
+            trusting(&ours, Some("www.test")),
+            "set server_name",
+        ),
+        (
+            "only a name",
+            good,
+            false,
+            trusting(&ours, None),
+            "set server_name",
+        ),
+        (
+            "another authority",
+            good,
+            false,
+            trusting(&other, Some("api.test")),
+            "give the check the ca",
+        ),
+        (
+            "a namesake",
+            good,
+            false,
+            trusting(&namesake, Some("api.test")),
+            "give the check the ca",
+        ),
+        (
+            "expired",
+            good,
+            true,
+            trusting(&ours, Some("api.test")),
+            "expired",
+        ),
         ("expired, not verified", good, true, any.clone(), ""),
         ("another authority, not verified", good, false, any, ""),
         ("no name, not verified", good, false, by_address, ""),
@@ -132,13 +202,28 @@ async fn the_name_sent_is_the_checks_then_the_hosts_and_never_an_address() {
         (None, Some("192.0.2.1"), None),
         (None, None, None),
     ] {
-        let tls = ProbeTls { server_name: server_name.map(Into::into), ..ProbeTls::default() };
-        let spec = ProbeHttp { host: host.map(Into::into), tls: Some(tls), ..http() };
+        let tls = ProbeTls {
+            server_name: server_name.map(Into::into),
+            ..ProbeTls::default()
+        };
+        let spec = ProbeHttp {
+            host: host.map(Into::into),
+            tls: Some(tls),
+            ..http()
+        };
         let (origin, mut seen) = origin(ours.server(&["api.test"], false)).await;
         assert_eq!(probe(Probe::Http(spec), origin.address).await, Ok(()));
         let seen = seen.recv().await.expect("a handshake");
-        assert_eq!(seen.sni.as_deref(), sni, "server_name {server_name:?}, host {host:?}");
-        assert_eq!(seen.alpn.as_deref(), Some(&b"http/1.1"[..]), "the probe speaks HTTP/1.1");
+        assert_eq!(
+            seen.sni.as_deref(),
+            sni,
+            "server_name {server_name:?}, host {host:?}"
+        );
+        assert_eq!(
+            seen.alpn.as_deref(),
+            Some(&b"http/1.1"[..]),
+            "the probe speaks HTTP/1.1"
+        );
     }
 }
 
@@ -148,8 +233,16 @@ async fn https_is_judged_like_http() {
     for (text, passes) in [("healthy", true), ("sick", false)] {
         let (origin, _seen) = origin(ours.server(&["api.test"], false)).await;
         let tls = Some(trusting(&ours, Some("api.test")));
-        let spec = ProbeHttp { body: Some(text.into()), tls, ..http() };
-        assert_eq!(probe(Probe::Http(spec), origin.address).await.is_ok(), passes, "{text}");
+        let spec = ProbeHttp {
+            body: Some(text.into()),
+            tls,
+            ..http()
+        };
+        assert_eq!(
+            probe(Probe::Http(spec), origin.address).await.is_ok(),
+            passes,
+            "{text}"
+        );
     }
 }
 
@@ -174,10 +267,35 @@ async fn a_port_without_tls_is_said_to_be_one() {
 fn a_check_that_cannot_work_is_refused_by_name() {
     let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (tls, wanted) in [
-        (ProbeTls { server_name: Some("not a name".into()), ..ProbeTls::default() }, "server_name"),
-        (ProbeTls { ca_pem: Some("".into()), ..ProbeTls::default() }, "ca"),
-        (ProbeTls { ca_pem: Some("no pem at all".into()), ..ProbeTls::default() }, "ca"),
-        (ProbeTls { ca_pem: Some(damaged.into()), verify: true, server_name: None }, "ca"),
+        (
+            ProbeTls {
+                server_name: Some("not a name".into()),
+                ..ProbeTls::default()
+            },
+            "server_name",
+        ),
+        (
+            ProbeTls {
+                ca_pem: Some("".into()),
+                ..ProbeTls::default()
+            },
+            "ca",
+        ),
+        (
+            ProbeTls {
+                ca_pem: Some("no pem at all".into()),
+                ..ProbeTls::default()
+            },
+            "ca",
+        ),
+        (
+            ProbeTls {
+                ca_pem: Some(damaged.into()),
+                verify: true,
+                server_name: None,
+            },
+            "ca",
+        ),
     ] {
         let check = check("front", Probe::Tls(tls), RULES);
         let problems = Prober::new(&check, &mut SystemAuthorities::default()).expect_err("refused");
@@ -188,6 +306,10 @@ fn a_check_that_cannot_work_is_refused_by_name() {
             other => panic!("{other:?}"),
         };
         assert_eq!(found, wanted);
-        assert!(problems[0].to_string().starts_with("health check front: "), "{}", problems[0]);
+        assert!(
+            problems[0].to_string().starts_with("health check front: "),
+            "{}",
+            problems[0]
+        );
     }
 }

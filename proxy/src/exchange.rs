@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::load::InFlight;
 use crate::metrics::RegionSeries;
 use crate::route::{Route, Routes};
-use crate::upstream::Upstream;
+use crate::upstream::Prepared;
 use pingora_proxy::Session;
 use prometheus::IntGauge;
 use std::net::SocketAddr;
@@ -144,7 +144,7 @@ impl Steered {
     }
 
     /// How to connect to the chosen pool.
-    pub(crate) fn upstream(&self) -> Option<&Upstream> {
+    pub(crate) fn upstream(&self) -> Option<&Prepared> {
         let routes = self.snapshot.table().planes().find::<Routes>()?;
         routes.upstream(self.decision.pool?)
     }

@@ -4,7 +4,7 @@
 //! sees routes, upstream settings and decisions of one generation. Nothing is read or resolved here,
 //! and nothing here knows whether an endpoint is up.
 
-use crate::upstream::{Upstream, UpstreamProblem};
+use crate::upstream::{Prepared, Upstream, UpstreamProblem};
 use ipnet::IpNet;
 use std::collections::HashMap;
 use std::fmt;
@@ -48,7 +48,7 @@ pub struct RoutesSpec {
 /// What is wrong with a route or an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteProblem {
-    /// Whose it is: a service's name, or `pool N`.
+    /// Whose it is: the name of a service, or of a pool (`pool N` when it has none).
     pub owner: String,
     /// What is wrong.
     pub message: String,
@@ -87,7 +87,7 @@ pub struct Routes {
     /// By the part after `*.`.
     wildcard: HashMap<Box<str>, Paths>,
     any: Option<Paths>,
-    upstreams: Vec<Upstream>,
+    upstreams: Vec<Prepared>,
     trusted: Vec<IpNet>,
 }
 
@@ -103,11 +103,14 @@ impl Routes {
         for route in &spec.routes {
             builder.add(route);
         }
-        let mut upstreams = spec.upstreams;
-        for (i, upstream) in upstreams.iter_mut().enumerate() {
-            if let Err(UpstreamProblem { message, hint }) = upstream.prepare() {
-                let owner = upstream.name.clone().unwrap_or_else(|| format!("pool {i}"));
-                builder.problems.push(RouteProblem { owner, message, hint });
+        let mut upstreams = Vec::with_capacity(spec.upstreams.len());
+        for (i, upstream) in spec.upstreams.into_iter().enumerate() {
+            let owner = upstream.name.clone().unwrap_or_else(|| format!("pool {i}"));
+            match Prepared::new(upstream) {
+                Ok(prepared) => upstreams.push(prepared),
+                Err(UpstreamProblem { message, hint }) => {
+                    builder.problems.push(RouteProblem { owner, message, hint });
+                }
             }
         }
         if !builder.problems.is_empty() {
@@ -148,7 +151,7 @@ impl Routes {
     }
 
     /// How to connect to the endpoints of a pool.
-    pub fn upstream(&self, pool: PoolId) -> Option<&Upstream> {
+    pub(crate) fn upstream(&self, pool: PoolId) -> Option<&Prepared> {
         self.upstreams.get(pool.index())
     }
 
@@ -255,7 +258,7 @@ impl Builder {
     }
 
     fn problem(&mut self, spec: &RouteSpec, message: String, hint: String) {
-        self.problems.push(RouteProblem { owner: format!("service {}", spec.name), message, hint });
+        self.problems.push(RouteProblem { owner: spec.name.clone(), message, hint });
     }
 }
 

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::observe::Observe;
 use crate::route::Routes;
 use crate::settings::Settings;
-use crate::upstream::Upstream;
+use crate::upstream::Prepared;
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use pingora_core::modules::http::HttpModules;
@@ -135,7 +135,7 @@ impl Service {
         let upgrade = session.is_upgrade_req();
         let peer = match steered.upstream() {
             Some(upstream) => upstream.peer(address, upgrade),
-            None => Upstream::default().peer(address, upgrade),
+            None => Prepared::default().peer(address, upgrade),
         };
         ctx.attempt = Attempt {
             next,
@@ -267,7 +267,7 @@ impl ProxyHttp for Service {
             client,
             authority: &ctx.authority,
             tls,
-            host: upstream.and_then(|upstream| upstream.host.as_deref()),
+            host: upstream.and_then(|prepared| prepared.upstream.host.as_deref()),
         };
         forwarding.write(request, &session.req_header().headers)
     }
@@ -295,7 +295,7 @@ impl ProxyHttp for Service {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // From here on silence is for the pool's read timeout to judge, in either direction.
             let upstream = ctx.steered.as_ref().and_then(Steered::upstream);
-            session.set_read_timeout(upstream.map(|upstream| upstream.read_timeout));
+            session.set_read_timeout(upstream.map(|prepared| prepared.upstream.read_timeout));
         }
         Ok(())
     }

@@ -56,7 +56,6 @@ pub struct Upstream {
     pub write_timeout: Duration,
     /// How long an unused connection is kept for the next request.
     pub idle_timeout: Duration,
-    pub(crate) prepared: Prepared,
 }
 
 impl Default for Upstream {
@@ -70,14 +69,14 @@ impl Default for Upstream {
             read_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
-            prepared: Prepared::default(),
         }
     }
 }
 
-/// What is made once for a pool instead of once a request.
+/// An upstream with what is made once for a pool instead of once a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Prepared {
+    pub upstream: Upstream,
     ca: Option<Arc<CaType>>,
     /// Connections are shared only among peers with the same settings.
     group: u64,
@@ -92,59 +91,60 @@ pub struct UpstreamProblem {
     pub hint: String,
 }
 
-impl Upstream {
+impl Prepared {
     /// Reads the authorities and seals what follows from the settings.
-    pub(crate) fn prepare(&mut self) -> Result<(), UpstreamProblem> {
-        let ca_pem = self.tls.as_ref().and_then(|tls| tls.ca_pem.as_deref());
-        self.prepared.ca = ca_pem.map(authorities).transpose()?;
-        if let Some(host) = &self.host
-            && http::HeaderValue::from_str(host).is_err()
+    pub(crate) fn new(upstream: Upstream) -> Result<Self, UpstreamProblem> {
+        let ca_pem = upstream.tls.as_ref().and_then(|tls| tls.ca_pem.as_deref());
+        let ca = ca_pem.map(authorities).transpose()?;
+        if let Some(host) = &upstream.host
+            && (host.is_empty() || http::HeaderValue::from_str(host).is_err())
         {
             let message = format!("{host:?} cannot be a Host header");
             return Err(UpstreamProblem { message, hint: "write a host name".to_owned() });
         }
-        // Pingora's own reuse key knows nothing of authorities, Host or protocol.
+        // Pingora's own reuse key knows nothing of authorities or protocol.
         let mut hasher = DefaultHasher::new();
-        (&self.tls, self.protocol).hash(&mut hasher);
-        self.prepared.group = hasher.finish();
-        Ok(())
+        (&upstream.tls, upstream.protocol).hash(&mut hasher);
+        Ok(Self { ca, group: hasher.finish(), upstream })
     }
 
     /// The peer for one endpoint. An upgrade (WebSocket) is only possible over HTTP/1.1.
     pub(crate) fn peer(&self, address: SocketAddr, upgrade: bool) -> HttpPeer {
+        let upstream = &self.upstream;
         let mut options = PeerOptions::new();
-        options.connection_timeout = Some(self.connect_timeout);
-        options.total_connection_timeout = Some(self.connect_timeout);
-        options.read_timeout = Some(self.read_timeout);
-        options.write_timeout = Some(self.write_timeout);
-        options.idle_timeout = Some(self.idle_timeout);
+        options.connection_timeout = Some(upstream.connect_timeout);
+        options.total_connection_timeout = Some(upstream.connect_timeout);
+        options.read_timeout = Some(upstream.read_timeout);
+        options.write_timeout = Some(upstream.write_timeout);
+        options.idle_timeout = Some(upstream.idle_timeout);
         options.max_h2_streams = MAX_H2_STREAMS;
-        options.alpn = match (self.protocol, self.tls.is_some()) {
+        options.alpn = match (upstream.protocol, upstream.tls.is_some()) {
             _ if upgrade => ALPN::H1,
             (Protocol::H2, _) => ALPN::H2,
             (Protocol::Auto, true) => ALPN::H2H1,
             (Protocol::Auto, false) | (Protocol::H1, _) => ALPN::H1,
         };
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = &upstream.tls {
             options.verify_cert = tls.verify;
             options.verify_hostname = tls.verify;
-            options.ca.clone_from(&self.prepared.ca);
+            options.ca.clone_from(&self.ca);
         }
         HttpPeer {
             _address: pingora_core::protocols::l4::socket::SocketAddr::Inet(address),
-            scheme: Scheme::from_tls_bool(self.tls.is_some()),
+            scheme: Scheme::from_tls_bool(upstream.tls.is_some()),
             sni: self.server_name(address),
             proxy: None,
             client_cert_key: None,
-            group_key: self.prepared.group,
+            group_key: self.group,
             options,
         }
     }
 
     /// Never empty under TLS: Pingora skips verification of a peer without a name.
     fn server_name(&self, address: SocketAddr) -> String {
-        let Some(tls) = &self.tls else { return String::new() };
-        let host = self.host.as_deref().map(crate::route::host_of);
+        let upstream = &self.upstream;
+        let Some(tls) = &upstream.tls else { return String::new() };
+        let host = upstream.host.as_deref().map(crate::route::host_of);
         match tls.server_name.as_deref().or(host) {
             Some(name) => name.to_owned(),
             None => address.ip().to_string(),
@@ -176,8 +176,9 @@ mod tests {
     use super::*;
     use pingora_core::upstreams::peer::Peer;
 
-    fn address() -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, 1], 443))
+    fn peer(upstream: Upstream, upgrade: bool) -> HttpPeer {
+        let prepared = Prepared::new(upstream).expect("no authorities to read");
+        prepared.peer(SocketAddr::from(([192, 0, 2, 1], 443)), upgrade)
     }
 
     #[test]
@@ -191,7 +192,7 @@ mod tests {
         for (upstream, sni) in
             [(plain, ""), (by_address, "192.0.2.1"), (by_host, "o.test"), (by_name, "n.test")]
         {
-            assert_eq!(upstream.peer(address(), false).sni, sni);
+            assert_eq!(peer(upstream, false).sni, sni);
         }
     }
 
@@ -199,9 +200,7 @@ mod tests {
     fn connections_are_not_shared_between_different_trust() {
         let with = |verify| {
             let tls = Some(UpstreamTls { verify, ..UpstreamTls::default() });
-            let mut upstream = Upstream { tls, ..Upstream::default() };
-            upstream.prepare().expect("no authorities to read");
-            upstream.peer(address(), false).reuse_hash()
+            peer(Upstream { tls, ..Upstream::default() }, false).reuse_hash()
         };
         assert_ne!(with(true), with(false));
         assert_eq!(with(true), with(true));
@@ -211,8 +210,8 @@ mod tests {
     fn bad_authorities_are_problems_not_panics() {
         for pem in ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             let tls = UpstreamTls { verify: true, server_name: None, ca_pem: Some(pem.to_owned()) };
-            let mut upstream = Upstream { tls: Some(tls), ..Upstream::default() };
-            assert!(upstream.prepare().is_err(), "{pem:?}");
+            let upstream = Upstream { tls: Some(tls), ..Upstream::default() };
+            assert!(Prepared::new(upstream).is_err(), "{pem:?}");
         }
     }
 
@@ -220,7 +219,7 @@ mod tests {
     fn upgrades_are_never_offered_over_h2() {
         let tls = Some(UpstreamTls::default());
         let upstream = Upstream { tls, protocol: Protocol::Auto, ..Upstream::default() };
-        assert_eq!(upstream.peer(address(), false).options.alpn, ALPN::H2H1);
-        assert_eq!(upstream.peer(address(), true).options.alpn, ALPN::H1);
+        assert_eq!(peer(upstream.clone(), false).options.alpn, ALPN::H2H1);
+        assert_eq!(peer(upstream, true).options.alpn, ALPN::H1);
     }
 }

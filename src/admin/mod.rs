@@ -7,5 +7,4 @@ mod metrics;
 mod routes;
 pub mod status;
 
-pub use metrics::RegionMetrics;
 pub use routes::serve;

@@ -60,8 +60,7 @@ async fn ready(From(state): From<Arc<State>>) -> Response {
 }
 
 async fn metrics(From(state): From<Arc<State>>) -> Response {
-    let prefix = state.region_prefix();
-    let regions = RegionMetrics { prefix: &prefix }.gather(&state.reader.load(), &state.traffic);
+    let regions = RegionMetrics { prefix: &state.region_prefix }.gather(&state.reader.load(), &state.traffic);
     let mut families = state.registry.gather();
     families.extend(regions.unwrap_or_default());
     let encoder = TextEncoder::new();

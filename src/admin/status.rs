@@ -90,7 +90,7 @@ impl Status {
             started: state.started,
             now: crate::daemon::now(),
             reload: state.last_reload(),
-            listening: state.listening.clone(),
+            listening: state.listening(),
             locations: snapshot.geo().source.clone(),
             regions: regions(&snapshot, state),
             endpoints: (0..snapshot.table().endpoints().len())
@@ -135,7 +135,7 @@ fn endpoint(
         since: checked.then_some(health.since),
         against: health.against,
         last_probe: (checked && probed > Timestamp(0)).then_some(probed),
-        last_error: report.and_then(|report| report.last_error.as_ref()).map(ToString::to_string),
+        last_error: report.and_then(|report| report.last_error.as_ref()).map(|error| error.message.clone()),
         latency_ms: snapshot.measured_ms(endpoint.target),
     }
 }

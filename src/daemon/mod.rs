@@ -8,15 +8,16 @@
 
 pub mod conductor;
 mod logging;
+mod planes;
 pub mod reload;
 pub mod traffic;
 mod watch;
 
-use crate::admin;
 use crate::candidate::{Candidate, Context, Refused};
 use conductor::{Conductor, Message};
 use config::problem::render;
 use health::{Checker, Event, Reports, Restored, Sampler, TargetReport};
+use parking_lot::Mutex;
 use prometheus::Registry;
 use reload::{LastReload, Reloader};
 use std::collections::HashMap;
@@ -26,12 +27,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use steering::{Decision, EndpointId, Reader, Snapshot, Timestamp};
-use tokio::net::TcpListener;
+use steering::{Change, Decision, EndpointId, Reader, Snapshot, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch as told};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use traffic::Traffic;
 use watch::Watcher;
 
@@ -61,19 +60,18 @@ pub enum RunError {
     /// The config does not run.
     #[error("the config does not run\n\n{}", render(.0).trim_end())]
     Config(Vec<config::Problem>),
-    /// An address can't be listened on.
-    #[error("cannot listen for {plane} on {address}: {source}; free it, or change listen.{plane} in the config")]
-    Listen {
-        /// `dns`, `http`, `https` or `admin`.
-        plane: &'static str,
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A plane does not start.
-    #[error("{0} does not start: {1}")]
-    Plane(&'static str, String),
+    /// The admin address can't be listened on.
+    #[error("cannot listen for admin on {0}: {1}; free it, or change listen.admin in the config")]
+    Admin(SocketAddr, std::io::Error),
+    /// The DNS address can't be listened on.
+    #[error("{0}")]
+    Dns(#[from] dns::BindError),
+    /// The proxy does not start.
+    #[error("{0}")]
+    Proxy(#[from] proxy::StartError),
+    /// The health checks do not start.
+    #[error("{0}")]
+    Health(#[from] health::StartError),
     /// The runtime or a signal handler can't be had.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
@@ -94,12 +92,12 @@ pub struct State {
     pub conductor: mpsc::Sender<Message>,
     /// When the process started.
     pub started: Timestamp,
-    /// Where it listens, by plane.
-    pub listening: HashMap<String, Vec<SocketAddr>>,
+    /// What the region series are called before the underscore.
+    pub region_prefix: String,
+    listening: Mutex<HashMap<String, Vec<SocketAddr>>>,
     ready: AtomicBool,
     reports: Reports,
     last: told::Receiver<LastReload>,
-    region_prefix: told::Receiver<String>,
 }
 
 impl State {
@@ -118,9 +116,9 @@ impl State {
         self.last.borrow().clone()
     }
 
-    /// What the region series are called before the underscore.
-    pub fn region_prefix(&self) -> String {
-        self.region_prefix.borrow().clone()
+    /// Where it listens, by plane; complete once it is ready.
+    pub fn listening(&self) -> HashMap<String, Vec<SocketAddr>> {
+        self.listening.lock().clone()
     }
 }
 
@@ -175,72 +173,66 @@ async fn serve(
     mut candidate: Candidate,
     traffic: Arc<Traffic>,
 ) -> Result<(), RunError> {
-    let started = now();
     let registry = Registry::new();
     let mut signals = Signals::new()?;
     let restored = restored(&candidate);
-    let first = candidate
-        .snapshot()
-        .next(steering::Change::Health(restored.transitions()), started)
-        .next(steering::Change::Latency(restored.measured()), started);
-    let (publisher, reader) = steering::channel(first);
+    let (publisher, reader) = steering::channel(first(&candidate, &restored));
     let (conductor, inbox) = Conductor::new(publisher, &registry)?;
     tokio::spawn(conductor.run());
+    tokio::spawn(traffic.clone().run());
     let checker = checks(&mut candidate, &restored, &inbox, &registry)?;
     let observer = Arc::new(Observer { sampler: checker.sampler() });
-    let (last, last_told) = told::channel(LastReload::start(reader.load().generation(), &candidate.warnings));
-    let (prefix, prefix_told) = told::channel(candidate.checked.region_prefix.clone());
-    tokio::spawn(traffic.clone().run());
-
-    let planes = Planes::bind(&mut candidate, &reader, &registry, &observer).await?;
+    let start = LastReload::start(reader.load().generation(), &candidate.warnings);
+    let (last, last_told) = told::channel(start);
     let state = Arc::new(State {
         reader: reader.clone(),
         traffic: traffic.clone(),
         registry: registry.clone(),
         conductor: inbox.clone(),
-        started,
-        listening: planes.listening.clone(),
+        started: now(),
+        region_prefix: candidate.checked.region_prefix.clone(),
+        listening: Mutex::default(),
         ready: AtomicBool::new(false),
         reports: checker.reports(),
         last: last_told,
-        region_prefix: prefix_told,
     });
-    let stop = CancellationToken::new();
-    let admin = planes.serve_admin(&state, &stop);
+
+    let planes = planes::bind(&candidate, &state, observer).await?;
     let grace = candidate.checked.startup_grace;
     if timeout(grace, checker.first_round()).await.is_err() {
         tracing::warn!("not every endpoint has been probed within startup_grace ({grace:?}); serving with what is known");
     }
-    let drain = candidate.checked.drain_time;
-    let running = planes.serve(&reader);
+    let running = planes.serve(&mut candidate).await?;
+    state.listening.lock().clone_from(&running.listening);
     state.ready.store(true, Ordering::Release);
-    tracing::info!(pop = %reader.load().table().pop().name, listening = ?state.listening, "serving");
+    tracing::info!(pop = %reader.load().table().pop().name, listening = ?running.listening, "serving");
     if let Some(on_ready) = options.on_ready.take() {
         on_ready();
     }
-    let parts = reload::Parts {
-        options,
-        serving: candidate,
-        traffic,
-        conductor: inbox,
-        checker,
-        certificates: running.certificates.clone(),
-        last,
-        region_prefix: prefix,
-    };
+    let certificates = running.certificates.clone();
+    let parts = reload::Parts { config: options.config, serving: candidate, traffic, conductor: inbox, checker, certificates, last };
     let mut reloader = Reloader::new(parts, &registry)?;
     until_stopped(&mut reloader, &mut signals).await;
-    tracing::info!("stopping: no new clients, requests in flight have {drain:?}");
+    tracing::info!("stopping: no new clients; requests in flight may end");
     state.ready.store(false, Ordering::Release);
     running.stop().await;
     reloader.stop().await;
-    stop.cancel();
-    if let Some(admin) = admin {
-        // Scrapers that keep their connection open are not waited for.
-        let _ = timeout(Duration::from_secs(1), admin).await;
-    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The first generation: with what a former run knew.
+fn first(candidate: &Candidate, restored: &Restored) -> Snapshot {
+    let known = restored.transitions(&candidate.table);
+    let measured = restored.measured(&candidate.table);
+    let mut first = candidate.snapshot();
+    if !known.is_empty() {
+        first = first.next(Change::Health(known), now());
+    }
+    if !measured.is_empty() {
+        first = first.next(Change::Latency(measured), now());
+    }
+    first
 }
 
 /// Reloads as files change and on SIGHUP, until SIGTERM or SIGINT.
@@ -280,7 +272,7 @@ impl Signals {
 /// What a former run knew of the endpoints.
 fn restored(candidate: &Candidate) -> Restored {
     match &candidate.checked.state_dir {
-        Some(dir) => Restored::read(dir, &candidate.table, now()),
+        Some(dir) => Restored::load(dir, now()),
         None => Restored::default(),
     }
 }
@@ -299,9 +291,9 @@ fn checks(
         state_dir: candidate.checked.state_dir.clone(),
         ..health::Settings::default()
     };
-    let plan = candidate.plan.take().unwrap_or_default();
-    let checker = Checker::start(plan, restored, settings, sender, registry)
-        .map_err(|error| RunError::Plane("health", error.to_string()))?;
+    // A candidate without a plan was refused with its problems.
+    let plan = candidate.plan.take().ok_or_else(|| RunError::Config(Vec::new()))?;
+    let checker = Checker::start(plan, restored, settings, sender, registry)?;
     let inbox = inbox.clone();
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
@@ -319,20 +311,4 @@ fn checks(
         }
     });
     Ok(checker)
-}
-
-/// The planes, listening but not yet serving.
-struct Planes {
-    dns: dns::Bound,
-    proxy: proxy::Bound,
-    admin: Option<TcpListener>,
-    certificates: Vec<Arc<proxy::Certificates>>,
-    listening: HashMap<String, Vec<SocketAddr>>,
-}
-
-/// The planes, serving.
-struct Running {
-    dns: dns::Server,
-    proxy: proxy::Server,
-    certificates: Vec<Arc<proxy::Certificates>>,
 }

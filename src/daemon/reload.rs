@@ -3,7 +3,7 @@
 
 use super::conductor::Message;
 use super::traffic::Traffic;
-use super::{Options, now};
+use super::now;
 use crate::admin::status::ago;
 use crate::candidate::{Candidate, Context, Refused, problem};
 use config::{Problem, Severity};
@@ -14,6 +14,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use steering::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
+
+/// How many changes of a reload are told one by one.
+const SHOWN: usize = 20;
 
 /// How the last reload ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,21 +86,20 @@ impl Metrics {
 
 /// Everything a reload touches.
 pub struct Reloader {
-    options: Options,
+    config: PathBuf,
     serving: Candidate,
     traffic: Arc<Traffic>,
     conductor: mpsc::Sender<Message>,
     checker: Checker,
     certificates: Vec<Arc<proxy::Certificates>>,
     last: watch::Sender<LastReload>,
-    region_prefix: watch::Sender<String>,
     metrics: Metrics,
 }
 
 /// What the daemon hands to a reloader.
 pub struct Parts {
-    /// Which config, and how it is started.
-    pub options: Options,
+    /// Which config.
+    pub config: PathBuf,
     /// What serves now.
     pub serving: Candidate,
     /// Where decisions are counted.
@@ -110,8 +112,6 @@ pub struct Parts {
     pub certificates: Vec<Arc<proxy::Certificates>>,
     /// Where the outcome is told.
     pub last: watch::Sender<LastReload>,
-    /// Where the prefix of the region series is told.
-    pub region_prefix: watch::Sender<String>,
 }
 
 impl Reloader {
@@ -120,9 +120,9 @@ impl Reloader {
     /// # Errors
     /// When its metrics are registered already.
     pub fn new(parts: Parts, registry: &Registry) -> Result<Self, prometheus::Error> {
-        let Parts { options, serving, traffic, conductor, checker, certificates, last, region_prefix } = parts;
+        let Parts { config, serving, traffic, conductor, checker, certificates, last } = parts;
         let metrics = Metrics::new(registry)?;
-        Ok(Self { options, serving, traffic, conductor, checker, certificates, last, region_prefix, metrics })
+        Ok(Self { config, serving, traffic, conductor, checker, certificates, last, metrics })
     }
 
     /// Everything that is to be watched for changes.
@@ -143,7 +143,7 @@ impl Reloader {
                 traffic: Some(&self.traffic),
                 geo: Some((&self.serving.geo_key, &self.serving.geo)),
             };
-            Candidate::load(&self.options.config, &context)
+            Candidate::load(&self.config, &context)
         });
         let outcome = loaded.and_then(|candidate| self.permitted(candidate));
         let files = match outcome {
@@ -157,13 +157,13 @@ impl Reloader {
     /// Refuses what only a restart can change.
     fn permitted(&self, candidate: Candidate) -> Result<Candidate, Refused> {
         let diff = config::diff(&self.serving.checked, &candidate.checked);
-        if diff.restart_only.is_empty() {
+        if diff.restart.is_empty() {
             return Ok(candidate);
         }
-        let message = format!("{} changed, which needs a restart", diff.restart_only.join(", "));
+        let message = format!("{} changed, which needs a restart", diff.restart.join(", "));
         let problem = Problem {
             hint: Some("restart, or change it back to have the rest of the file take effect".to_owned()),
-            ..problem(&self.options.config, "needs_restart", "", message)
+            ..problem(&self.config, "needs_restart", "", message)
         };
         Err(Refused { problems: vec![problem], files: candidate.files })
     }
@@ -187,13 +187,17 @@ impl Reloader {
         for warning in &candidate.warnings {
             tracing::warn!("{warning}");
         }
-        for change in &diff.lines {
+        let mut changes: Vec<String> = diff.changes.iter().take(SHOWN).map(ToString::to_string).collect();
+        let beyond = diff.beyond + diff.changes.len().saturating_sub(SHOWN);
+        if beyond > 0 {
+            changes.push(format!("and {beyond} more"));
+        }
+        for change in &changes {
             tracing::info!("reload: {change}");
         }
         tracing::info!(generation = snapshot.generation(), "reloaded");
-        self.region_prefix.send_replace(candidate.checked.region_prefix.clone());
         self.last.send_replace(LastReload {
-            changes: diff.lines,
+            changes,
             ..LastReload::start(snapshot.generation(), &candidate.warnings)
         });
         let files = candidate.files.clone();

@@ -325,7 +325,7 @@ fn nearest_of<'n>(written: &str, names: impl Iterator<Item = &'n str> + Clone) -
     const SHOWN: usize = 8;
     nearest(written, names.clone().take(COMPARED)).unwrap_or_else(|| {
         let mut shown: Vec<&str> = names.clone().take(SHOWN).collect();
-        let more = names.skip(SHOWN).next().is_some();
+        let more = names.skip(SHOWN).count() > 0;
         if shown.is_empty() {
             return "none is defined".to_owned();
         }

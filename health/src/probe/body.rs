@@ -1,7 +1,7 @@
 //! Looking for a text in the beginning of a body, reading no more of it than needed.
 
-use hyper::body::Body;
 use http_body_util::BodyExt;
+use hyper::body::Body;
 
 /// The most bytes of a body that are read.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -17,8 +17,12 @@ where
 {
     let mut seen: Vec<u8> = Vec::new();
     while seen.len() < MAX_BODY {
-        let Some(frame) = body.frame().await else { break };
-        let Ok(data) = frame?.into_data() else { continue };
+        let Some(frame) = body.frame().await else {
+            break;
+        };
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         let data = data.as_ref();
         let room = MAX_BODY - seen.len();
         // The text may have begun in what came before.
@@ -32,7 +36,10 @@ where
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || haystack.windows(needle.len()).any(|window| window == needle)
+    needle.is_empty()
+        || haystack
+            .windows(needle.len())
+            .any(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -62,8 +69,13 @@ mod tests {
     }
 
     async fn find(pieces: &[&[u8]], text: &str) -> bool {
-        let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect();
-        contains_text(Pieces(pieces, 0), text.as_bytes()).await.expect("cannot fail")
+        let pieces = pieces
+            .iter()
+            .map(|piece| Bytes::copy_from_slice(piece))
+            .collect();
+        contains_text(Pieces(pieces, 0), text.as_bytes())
+            .await
+            .expect("cannot fail")
     }
 
     #[tokio::test]
@@ -81,13 +93,20 @@ mod tests {
             (vec![&filler, b"xxxx", b"good"], "good", false),
         ] {
             let sizes: Vec<_> = pieces.iter().map(|piece| piece.len()).collect();
-            assert_eq!(find(&pieces, text).await, found, "{text:?} in pieces of {sizes:?} bytes");
+            assert_eq!(
+                find(&pieces, text).await,
+                found,
+                "{text:?} in pieces of {sizes:?} bytes"
+            );
         }
     }
 
     #[tokio::test]
     async fn nothing_is_read_once_the_text_is_found() {
-        let mut body = Pieces(vec![Bytes::from_static(b"ok"), Bytes::from_static(b"more")], 0);
+        let mut body = Pieces(
+            vec![Bytes::from_static(b"ok"), Bytes::from_static(b"more")],
+            0,
+        );
         assert_eq!(contains_text(&mut body, b"ok").await, Ok(true));
         assert_eq!(body.1, 1, "one piece was enough");
     }

@@ -60,16 +60,23 @@ impl Prober {
         let mut faults: Vec<Fault> = Vec::new();
         let kind = match &check.probe {
             Probe::Tcp => Some(Kind::Tcp),
-            Probe::Tls(spec) => TlsProbe::new(spec, None, &[], authorities, &mut faults).map(Kind::Tls),
-            Probe::Http(spec) => {
-                HttpProbe::new(spec, authorities, &mut faults).map(|http| Kind::Http(Box::new(http)))
+            Probe::Tls(spec) => {
+                TlsProbe::new(spec, None, &[], authorities, &mut faults).map(Kind::Tls)
             }
+            Probe::Http(spec) => HttpProbe::new(spec, authorities, &mut faults)
+                .map(|http| Kind::Http(Box::new(http))),
         };
         match kind {
-            Some(kind) if faults.is_empty() => Ok(Self { timeout: check.rules.timeout, kind }),
+            Some(kind) if faults.is_empty() => Ok(Self {
+                timeout: check.rules.timeout,
+                kind,
+            }),
             _ => Err(faults
                 .into_iter()
-                .map(|fault| PlanProblem { check: check.name.clone(), fault })
+                .map(|fault| PlanProblem {
+                    check: check.name.clone(),
+                    fault,
+                })
                 .collect()),
         }
     }
@@ -84,7 +91,11 @@ impl Prober {
             None => Err(Failure::ConnectTimeout(self.timeout)),
             Some(_) => Err(Failure::Timeout(self.timeout)),
         });
-        Outcome { connect, took: started.elapsed(), result }
+        Outcome {
+            connect,
+            took: started.elapsed(),
+            result,
+        }
     }
 
     async fn attempt(
@@ -93,7 +104,9 @@ impl Prober {
         started: Instant,
         connect: &mut Option<Duration>,
     ) -> Result<(), Failure> {
-        let mut stream = TcpStream::connect(address).await.map_err(|e| Failure::connecting(&e))?;
+        let mut stream = TcpStream::connect(address)
+            .await
+            .map_err(|e| Failure::connecting(&e))?;
         *connect = Some(started.elapsed());
         // A request is one small write; without this it may wait for nothing.
         let _ = stream.set_nodelay(true);

@@ -8,7 +8,7 @@ use crate::authorities::SystemAuthorities;
 use crate::failure::Failure;
 use crate::plan::Fault;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, USER_AGENT};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Empty;
@@ -59,7 +59,13 @@ impl HttpProbe {
             None => None,
             Some(tls) => {
                 let name = authority.as_ref().and_then(Option::as_ref).map(bare_host);
-                Some(TlsProbe::new(tls, name, &[b"http/1.1"], authorities, faults)?)
+                Some(TlsProbe::new(
+                    tls,
+                    name,
+                    &[b"http/1.1"],
+                    authorities,
+                    faults,
+                )?)
             }
         };
         Some(Self {
@@ -116,13 +122,24 @@ impl HttpProbe {
         headers.insert(USER_AGENT, AGENT);
         headers.insert(ACCEPT, ANYTHING);
         headers.insert(CONNECTION, CLOSE);
+        // Where a method usually has content, its absence is said (RFC 9110, 8.6).
+        if matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         Ok(request)
     }
 
     async fn judge(&self, response: Response<Incoming>) -> Result<(), Failure> {
         let got = response.status().as_u16();
-        if !self.statuses.iter().any(|(from, to)| (*from..=*to).contains(&got)) {
-            return Err(Failure::Status { got, expected: self.expected.clone() });
+        if !self
+            .statuses
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&got))
+        {
+            return Err(Failure::Status {
+                got,
+                expected: self.expected.clone(),
+            });
         }
         match &self.text {
             None => Ok(()),
@@ -147,18 +164,29 @@ fn target(spec: &ProbeHttp) -> Result<Uri, Fault> {
     let written = &*spec.path;
     let parsed = (written.starts_with('/') && !written.contains('#'))
         .then(|| PathAndQuery::try_from(written).ok());
-    parsed.flatten().map(Uri::from).ok_or_else(|| Fault::Path(spec.path.clone()))
+    parsed
+        .flatten()
+        .map(Uri::from)
+        .ok_or_else(|| Fault::Path(spec.path.clone()))
 }
 
 fn authority(spec: &ProbeHttp) -> Result<Option<Authority>, Fault> {
-    let Some(written) = &spec.host else { return Ok(None) };
-    let parsed = Authority::try_from(&**written).ok().filter(|_| !written.contains('@'));
+    let Some(written) = &spec.host else {
+        return Ok(None);
+    };
+    let parsed = Authority::try_from(&**written)
+        .ok()
+        .filter(|_| !written.contains('@'));
     parsed.map(Some).ok_or_else(|| Fault::Host(written.clone()))
 }
 
 /// The expected statuses in words: `200-299, 301`.
 fn expected(spec: &ProbeHttp) -> Result<Arc<str>, Fault> {
-    if !spec.statuses.iter().any(|(from, to)| from <= to && *to >= 100 && *from <= 999) {
+    if !spec
+        .statuses
+        .iter()
+        .any(|(from, to)| from <= to && *to >= 100 && *from <= 999)
+    {
         return Err(Fault::Statuses);
     }
     let words = spec.statuses.iter().map(|(from, to)| match from == to {
@@ -171,7 +199,9 @@ fn expected(spec: &ProbeHttp) -> Result<Arc<str>, Fault> {
 /// The host of an authority without its port, and without the brackets of an IPv6 address.
 fn bare_host(authority: &Authority) -> &str {
     let host = authority.host();
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
 }
 
 /// The Host header for an address: the port is left out where it is the scheme's own (RFC 9110, 4.2.3).

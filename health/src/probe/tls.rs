@@ -32,7 +32,9 @@ pub(super) struct TlsProbe {
 
 impl fmt::Debug for TlsProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsProbe").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("TlsProbe")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +51,10 @@ impl TlsProbe {
         let name = note(server_name(spec, host), faults);
         let config = trusted(spec, authorities).and_then(|trusted| configure(trusted, alpn));
         let connector = TlsConnector::from(Arc::new(note(config, faults)?));
-        Some(Self { connector, name: name? })
+        Some(Self {
+            connector,
+            name: name?,
+        })
     }
 
     /// Shakes hands.
@@ -58,17 +63,17 @@ impl TlsProbe {
         stream: TcpStream,
         address: SocketAddr,
     ) -> Result<TlsStream<TcpStream>, Failure> {
-        let name = self.name.clone().unwrap_or_else(|| ServerName::IpAddress(address.ip().into()));
+        let name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| ServerName::IpAddress(address.ip().into()));
         let result = self.connector.connect(name, stream).await;
         result.map_err(|error| Failure::Tls(explain(&error)))
     }
 }
 
 /// The name that the check gives, else that of `host`, if it is one.
-fn server_name(
-    spec: &ProbeTls,
-    host: Option<&str>,
-) -> Result<Option<ServerName<'static>>, Fault> {
+fn server_name(spec: &ProbeTls, host: Option<&str>) -> Result<Option<ServerName<'static>>, Fault> {
     match &spec.server_name {
         Some(written) => ServerName::try_from(written.to_string())
             .map(Some)
@@ -91,10 +96,7 @@ fn trusted(
     }
 }
 
-fn configure(
-    trusted: Option<Arc<RootCertStore>>,
-    alpn: &[&[u8]],
-) -> Result<ClientConfig, Fault> {
+fn configure(trusted: Option<Arc<RootCertStore>>, alpn: &[&[u8]]) -> Result<ClientConfig, Fault> {
     // Named, not the process's default: which crypto a dependency installs there must not matter.
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
@@ -115,14 +117,17 @@ fn configure(
 
 /// The error of a handshake in words, with the remedy where it is one of the operator's settings.
 fn explain(error: &io::Error) -> String {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>());
     let remedy = match tls {
         Some(Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => "; set server_name to a name of the certificate",
-        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            "; give the check the ca that issued it"
-        }
+        // A bad signature, when another authority of the same name is trusted.
+        Some(Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => "; give the check the ca that issued it",
         _ if error.kind() == io::ErrorKind::UnexpectedEof => "; does the port speak TLS?",
         Some(Error::InvalidMessage(_)) => "; does the port speak TLS?",
         _ => "",

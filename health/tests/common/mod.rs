@@ -60,7 +60,11 @@ impl Origin {
                 });
             }
         });
-        Self { address, counts, task }
+        Self {
+            address,
+            counts,
+            task,
+        }
     }
 
     /// Answers every request with these bytes and closes.
@@ -133,7 +137,11 @@ pub const RULES: Rules = Rules {
 };
 
 pub fn check(name: &str, probe: Probe, rules: Rules) -> Check {
-    Check { name: name.into(), probe, rules }
+    Check {
+        name: name.into(),
+        probe,
+        rules,
+    }
 }
 
 pub fn tcp(name: &str) -> Check {
