@@ -87,10 +87,10 @@ impl Prober {
         let mut connect = None;
         let attempt = self.attempt(address, started, &mut connect);
         let result = timeout(self.timeout, attempt).await;
-        let result = result.unwrap_or_else(|_| match connect {
-            None => Err(Failure::ConnectTimeout(self.timeout)),
-            Some(_) => Err(Failure::Timeout(self.timeout)),
-        });
+        let result = result.unwrap_or(Err(match connect {
+            None => Failure::ConnectTimeout(self.timeout),
+            Some(_) => Failure::Timeout(self.timeout),
+        }));
         Outcome {
             connect,
             took: started.elapsed(),

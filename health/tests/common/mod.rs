@@ -1,6 +1,8 @@
 //! What the tests of this crate share: origins on loopback, tables by hand, and waiting with a bound.
 #![allow(dead_code)] // each test binary uses its own part of this
 
+pub mod rig;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
