@@ -109,8 +109,10 @@ proptest! {
         let snapshot = start(&spec, &healths);
         for want in [Want::dns(draw), Want::http(draw)] {
             let one = ask(&snapshot, client, want);
-            // The far side of the prefix, and a neighbour that differs in few bits.
-            for noise in [noise, !noise >> near, noise ^ (1 << near)] {
+            // Anywhere in the prefix, a neighbour, and the ranges that stand for IPv4.
+            let mapped = (0xffff << 32) | (noise & 0xffff_ffff);
+            let six_to_four = (0x2002 << 112) | (noise >> 16);
+            for noise in [noise, !noise >> near, noise ^ (1 << near), mapped, six_to_four] {
                 let other = within(client, one.scope, noise);
                 let two = ask(&snapshot, other, want);
                 prop_assert_eq!(answer(&one), answer(&two), "{} and {}", client, other);
@@ -266,10 +268,11 @@ fn removing_a_child_moves_only_its_share() {
 #[test]
 fn changing_a_weight_moves_clients_only_to_or_from_that_child() {
     let before = stuck("sticky(40=us, 40=eu, 20=ap)", "");
-    for (policy, towards) in [
-        ("sticky(40=us, 40=eu, 30=ap)", true),
-        ("sticky(40=us, 40=eu, 10=ap)", false),
-        ("sticky(40=us, 40=eu, 0=ap)", false),
+    // The shares differ by 7.3, 8.9 and 20 of 100; well beyond 99.9 % of samples lie within `most`.
+    for (policy, towards, most) in [
+        ("sticky(40=us, 40=eu, 30=ap)", true, 0.09),
+        ("sticky(40=us, 40=eu, 10=ap)", false, 0.11),
+        ("sticky(40=us, 40=eu, 0=ap)", false, 0.22),
     ] {
         let after = stuck(policy, "");
         let mut moved = 0_u32;
@@ -281,12 +284,6 @@ fn changing_a_weight_moves_clients_only_to_or_from_that_child() {
             );
             moved += 1;
         }
-        // The shares differ by at most 10 and 20 of 100; 99.9 % of samples lie well within this.
-        let most = if policy.contains("0=ap)") && policy.contains(" 0=ap") {
-            0.21
-        } else {
-            0.12
-        };
         assert!(
             f64::from(moved) < most * before.len() as f64,
             "{policy}: {moved} moved"
