@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::rig::{Rig, key, now, switched};
+use common::rig::{Rig, key, metric, now, switched};
 use common::{Origin, RULES, check, http, nobody, table, tcp, until};
 use health::{Restored, Settings};
 use std::path::Path;
@@ -141,13 +141,14 @@ async fn a_state_directory_that_cannot_be_written_stops_nothing() {
     let table = table(&[(Some(&tcp("tcp")), &[origin.address])]);
     let rig = Rig::with(&table, &Restored::default(), keeping(file.path()));
     rig.first_round().await;
-    let registry = rig.registry.clone();
-    rig.checker.stop().await;
-    let families = registry.gather();
-    assert!(
-        families
-            .iter()
-            .any(|f| f.name() == "rhumb_health_state_saves_total"),
-        "counted"
+    let (registry, checker) = (rig.registry.clone(), rig.checker);
+    checker.stop().await;
+    assert_eq!(
+        metric(&registry, "rhumb_health_state_saves_total", "failure"),
+        1.0
+    );
+    assert_eq!(
+        metric(&registry, "rhumb_health_state_saves_total", "success"),
+        0.0
     );
 }

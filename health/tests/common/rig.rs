@@ -68,17 +68,9 @@ impl Rig {
             .expect("a target of the table")
     }
 
-    /// The sum over all series of a metric whose labels contain `label`.
+    /// See [`metric`].
     pub fn metric(&self, name: &str, label: &str) -> f64 {
-        let families = self.registry.gather();
-        let family = families.iter().filter(|family| family.name() == name);
-        let series = family.flat_map(|family| family.get_metric());
-        let wanted = series.filter(|series| {
-            label.is_empty() || series.get_label().iter().any(|pair| pair.value() == label)
-        });
-        wanted
-            .map(|series| series.get_counter().get_value() + series.get_gauge().get_value())
-            .sum()
+        metric(&self.registry, name, label)
     }
 }
 
@@ -110,4 +102,17 @@ pub async fn switched() -> (Origin, Arc<AtomicBool>) {
         }
     });
     (origin.await, healthy)
+}
+
+/// The sum over all series of a metric whose labels contain `label`.
+pub fn metric(registry: &Registry, name: &str, label: &str) -> f64 {
+    let families = registry.gather();
+    let family = families.iter().filter(|family| family.name() == name);
+    let series = family.flat_map(|family| family.get_metric());
+    let wanted = series.filter(|series| {
+        label.is_empty() || series.get_label().iter().any(|pair| pair.value() == label)
+    });
+    wanted
+        .map(|series| series.get_counter().get_value() + series.get_gauge().get_value())
+        .sum()
 }
