@@ -75,7 +75,12 @@ pub fn locations(checked: &Checked) -> Sources {
     Sources {
         database: checked.geoip.database.clone(),
         asn_database: checked.geoip.asn_database.clone(),
-        networks: networks.map(|(cidr, location)| Override { cidr: *cidr, location: *location }).collect(),
+        networks: networks
+            .map(|(cidr, location)| Override {
+                cidr: *cidr,
+                location: *location,
+            })
+            .collect(),
     }
 }
 
@@ -106,10 +111,22 @@ impl Candidate {
         });
         let first = Snapshot::new(table.clone(), geo.table.clone(), now());
         problems.extend(config::expectations::run(&checked, &first));
-        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        if problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
+        {
             return Err(Refused { problems, files });
         }
-        Ok(Self { checked, table, geo, geo_key, certificates, plan: plan.ok(), warnings: problems, files })
+        Ok(Self {
+            checked,
+            table,
+            geo,
+            geo_key,
+            certificates,
+            plan: plan.ok(),
+            warnings: problems,
+            files,
+        })
     }
 
     /// The first generation of this table: nothing probed yet.
@@ -164,7 +181,12 @@ pub fn problem(file: &Path, code: &'static str, place: &str, message: impl ToStr
 
 /// A health check that can't be carried out.
 fn check_problem(file: &Path, found: &health::PlanProblem) -> Problem {
-    problem(file, "health_check", &format!("health_checks.{}", found.check), &found.fault)
+    problem(
+        file,
+        "health_check",
+        &format!("health_checks.{}", found.check),
+        &found.fault,
+    )
 }
 
 /// A problem at a place in the config.
@@ -179,6 +201,11 @@ pub fn problem_at(
         line: place.line,
         column: place.column,
         hint,
-        ..problem(checked.sources.path(place.file).unwrap_or(Path::new("")), code, "", message)
+        ..problem(
+            checked.sources.path(place.file).unwrap_or(Path::new("")),
+            code,
+            "",
+            message,
+        )
     }
 }

@@ -26,11 +26,18 @@ fn zones(checked: &mut Checked, problems: &mut Vec<Problem>) {
             }
         }
     }
-    let steered = checked.steered.iter().map(|name| steered_name(checked, name)).collect();
+    let steered = checked
+        .steered
+        .iter()
+        .map(|name| steered_name(checked, name))
+        .collect();
     match dns::Zones::build(specs, steered) {
         Ok(zones) => checked.table.planes.insert(Arc::new(zones)),
         Err(found) => {
-            let found: Vec<Problem> = found.into_iter().map(|p| zone_problem(checked, p)).collect();
+            let found: Vec<Problem> = found
+                .into_iter()
+                .map(|p| zone_problem(checked, p))
+                .collect();
             problems.extend(found);
         }
     }
@@ -60,7 +67,9 @@ fn zone_spec(zone: &checked::Zone) -> Result<dns::ZoneSpec, (PathBuf, std::io::E
         ns: zone.ns.clone(),
         ttl: None,
         master_file,
-        records: records.map(|(i, (_, text))| (record_place(&zone.apex, i), text.clone())).collect(),
+        records: records
+            .map(|(i, (_, text))| (record_place(&zone.apex, i), text.clone()))
+            .collect(),
     })
 }
 
@@ -82,7 +91,10 @@ fn steered_name(checked: &Checked, name: &checked::SteeredName) -> dns::SteeredN
 }
 
 fn steered_place(checked: &Checked, name: &checked::SteeredName) -> String {
-    let service = checked.services.get(name.service.index()).map_or("", |s| &s.name);
+    let service = checked
+        .services
+        .get(name.service.index())
+        .map_or("", |s| &s.name);
     format!("services.{service}.dns.names ({})", name.name)
 }
 
@@ -92,9 +104,14 @@ fn publishes_names(table: &TableSpec, policy: &Policy) -> bool {
     let below = |policy: &Policy| publishes_names(table, policy);
     match policy {
         Policy::Pool(pool) => table.pools.get(pool.index()).is_some_and(|pool| {
-            pool.endpoints.iter().any(|endpoint| matches!(endpoint.publish, Publish::Name(_)))
+            pool.endpoints
+                .iter()
+                .any(|endpoint| matches!(endpoint.publish, Publish::Name(_)))
         }),
-        Policy::Named(id) => table.policies.get(id.index()).is_some_and(|named| below(&named.policy)),
+        Policy::Named(id) => table
+            .policies
+            .get(id.index())
+            .is_some_and(|named| below(&named.policy)),
         Policy::Failover { children, .. }
         | Policy::Latency { children }
         | Policy::Multivalue { children, .. } => children.iter().any(below),
@@ -124,8 +141,14 @@ fn zone_problem(checked: &Checked, problem: dns::ZoneProblem) -> Problem {
             frame: String::new(),
         };
     }
-    let place = problem.place.as_deref().and_then(|place| config_place(checked, place));
-    let zone = checked.zones.iter().find(|zone| zone.apex == problem.zone.trim_end_matches('.'));
+    let place = problem
+        .place
+        .as_deref()
+        .and_then(|place| config_place(checked, place));
+    let zone = checked
+        .zones
+        .iter()
+        .find(|zone| zone.apex == problem.zone.trim_end_matches('.'));
     let place = place.or(zone.map(|zone| zone.place)).unwrap_or_default();
     problem_at(checked, place, "zone", problem.message, problem.hint)
 }
@@ -134,15 +157,25 @@ fn zone_problem(checked: &Checked, problem: dns::ZoneProblem) -> Problem {
 fn config_place(checked: &Checked, called: &str) -> Option<Place> {
     let record = checked.zones.iter().find_map(|zone| {
         let mut records = zone.records.iter().enumerate();
-        records.find(|(i, _)| record_place(&zone.apex, *i) == called).map(|(_, (place, _))| *place)
+        records
+            .find(|(i, _)| record_place(&zone.apex, *i) == called)
+            .map(|(_, (place, _))| *place)
     });
-    let steered = || checked.steered.iter().find(|name| steered_place(checked, name) == called);
+    let steered = || {
+        checked
+            .steered
+            .iter()
+            .find(|name| steered_place(checked, name) == called)
+    };
     record.or_else(|| steered().map(|name| name.place))
 }
 
 fn routes(checked: &mut Checked, problems: &mut Vec<Problem>) {
     let name = |service: steering::ServiceId| {
-        checked.services.get(service.index()).map_or_else(String::new, |s| s.name.to_string())
+        checked
+            .services
+            .get(service.index())
+            .map_or_else(String::new, |s| s.name.to_string())
     };
     let spec = proxy::RoutesSpec {
         routes: checked
@@ -156,7 +189,12 @@ fn routes(checked: &mut Checked, problems: &mut Vec<Problem>) {
                 retries: route.retries,
             })
             .collect(),
-        upstreams: checked.upstreams.iter().enumerate().map(|(i, u)| upstream(checked, i, u)).collect(),
+        upstreams: checked
+            .upstreams
+            .iter()
+            .enumerate()
+            .map(|(i, u)| upstream(checked, i, u))
+            .collect(),
         trusted_proxies: checked.trusted_proxies.clone(),
     };
     match proxy::Routes::build(spec) {
@@ -166,7 +204,13 @@ fn routes(checked: &mut Checked, problems: &mut Vec<Problem>) {
                 let service = checked.services.iter().find(|s| *s.name == *problem.owner);
                 let place = service.map(|s| s.place).unwrap_or_default();
                 let message = format!("{}: {}", problem.owner, problem.message);
-                problems.push(problem_at(checked, place, "route", message, Some(problem.hint)));
+                problems.push(problem_at(
+                    checked,
+                    place,
+                    "route",
+                    message,
+                    Some(problem.hint),
+                ));
             }
         }
     }
@@ -178,8 +222,12 @@ fn upstream(checked: &Checked, pool: usize, upstream: &checked::Upstream) -> pro
         verify: tls.verify,
         ca_pem: tls.ca_pem.as_deref().map(str::to_owned),
     });
-    let mut wired = proxy::Upstream::default();
-    wired.name = checked.table.pools.get(pool).map(|pool| pool.name.to_string());
+    let name = checked
+        .table
+        .pools
+        .get(pool)
+        .map_or_else(String::new, |pool| pool.name.to_string());
+    let mut wired = proxy::Upstream::of_pool(name);
     wired.tls = tls;
     wired.host = upstream.host.as_deref().map(str::to_owned);
     wired.protocol = match upstream.protocol {
@@ -198,8 +246,11 @@ fn upstream(checked: &Checked, pool: usize, upstream: &checked::Upstream) -> pro
 pub fn certificates(checked: &Checked, problems: &mut Vec<Problem>) -> Vec<proxy::CertStore> {
     let mut stores = Vec::with_capacity(checked.listen.https.len());
     for listener in &checked.listen.https {
-        let files: Vec<(PathBuf, PathBuf)> =
-            listener.certificates.iter().map(|c| (c.cert.clone(), c.key.clone())).collect();
+        let files: Vec<(PathBuf, PathBuf)> = listener
+            .certificates
+            .iter()
+            .map(|c| (c.cert.clone(), c.key.clone()))
+            .collect();
         match proxy::CertStore::build(&files) {
             Ok(store) => stores.push(store),
             Err(found) => problems.extend(found.into_iter().map(|problem| Problem {

@@ -12,7 +12,9 @@ const MAX_ANSWER: u64 = 256 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody there.
-    #[error("no PoP answers at {address}: {reason}; is it running, and is its admin address {address}? (--admin)")]
+    #[error(
+        "no PoP answers at {address}: {reason}; is it running, and is its admin address {address}? (--admin)"
+    )]
     Unreachable {
         /// Where.
         address: SocketAddr,
@@ -44,12 +46,21 @@ pub fn get(address: SocketAddr, path: &str, query: &[(&str, &str)]) -> Result<St
     for (name, value) in query {
         request = request.query(*name, *value);
     }
-    let mut answer = request.call().map_err(|error| unreachable(error.to_string()))?;
-    let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string();
+    let mut answer = request
+        .call()
+        .map_err(|error| unreachable(error.to_string()))?;
+    let body = answer
+        .body_mut()
+        .with_config()
+        .limit(MAX_ANSWER)
+        .read_to_string();
     let body = body.map_err(|error| unreachable(error.to_string()))?;
     if answer.status() == 200 {
         Ok(body)
     } else {
-        Err(ClientError::Refused { address, message: body.trim().to_owned() })
+        Err(ClientError::Refused {
+            address,
+            message: body.trim().to_owned(),
+        })
     }
 }

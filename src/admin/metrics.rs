@@ -20,32 +20,64 @@ impl RegionMetrics<'_> {
     ///
     /// # Errors
     /// When the prefix makes no metric name.
-    pub fn gather(&self, snapshot: &Snapshot, traffic: &Traffic) -> Result<Vec<MetricFamily>, prometheus::Error> {
-        let health = self.gauge("health", "1 while a pool of the region is usable", &["region"])?;
-        let latency = self.gauge("latency", "Measured connect time from this PoP in seconds", &["source", "target"])?;
-        let share = self.gauge("traffic", "Percent of the last minute's decisions", &["region"])?;
+    pub fn gather(
+        &self,
+        snapshot: &Snapshot,
+        traffic: &Traffic,
+    ) -> Result<Vec<MetricFamily>, prometheus::Error> {
+        let health = self.gauge(
+            "health",
+            "1 while a pool of the region is usable",
+            &["region"],
+        )?;
+        let latency = self.gauge(
+            "latency",
+            "Measured connect time from this PoP in seconds",
+            &["source", "target"],
+        )?;
+        let share = self.gauge(
+            "traffic",
+            "Percent of the last minute's decisions",
+            &["region"],
+        )?;
         let table = snapshot.table();
         let shares = traffic.shares();
         for (i, region) in table.regions().iter().enumerate() {
             let usable = usable(snapshot, RegionId::at(i));
-            health.with_label_values(&[&region.name]).set(f64::from(u8::from(usable)));
-            share.with_label_values(&[&region.name]).set(shares.get(&region.name).copied().unwrap_or(0.0));
+            health
+                .with_label_values(&[&region.name])
+                .set(f64::from(u8::from(usable)));
+            share
+                .with_label_values(&[&region.name])
+                .set(shares.get(&region.name).copied().unwrap_or(0.0));
             if let Some(ms) = latency_ms(snapshot, RegionId::at(i)) {
                 let labels = [&*table.pop().name, &*region.name];
-                latency.with_label_values(&labels).set(f64::from(ms) / 1000.0);
+                latency
+                    .with_label_values(&labels)
+                    .set(f64::from(ms) / 1000.0);
             }
         }
-        Ok([health, latency, share].iter().flat_map(Collector::collect).collect())
+        Ok([health, latency, share]
+            .iter()
+            .flat_map(Collector::collect)
+            .collect())
     }
 
-    fn gauge(&self, what: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+    fn gauge(
+        &self,
+        what: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<GaugeVec, prometheus::Error> {
         GaugeVec::new(Opts::new(format!("{}_{what}", self.prefix), help), labels)
     }
 }
 
 fn pools(snapshot: &Snapshot, region: RegionId) -> impl Iterator<Item = PoolId> + '_ {
     let pools = snapshot.table().pools().iter().enumerate();
-    pools.filter(move |(_, pool)| pool.region == region).map(|(i, _)| PoolId::at(i))
+    pools
+        .filter(move |(_, pool)| pool.region == region)
+        .map(|(i, _)| PoolId::at(i))
 }
 
 /// Whether a region can serve: one of its pools is usable.

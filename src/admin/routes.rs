@@ -34,11 +34,16 @@ pub async fn serve(
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .route("/status", get(|From(state): From<Arc<State>>| async move { Json(Status::new(&state)) }))
+        .route(
+            "/status",
+            get(|From(state): From<Arc<State>>| async move { Json(Status::new(&state)) }),
+        )
         .route("/explain", get(explain))
         .route("/failback", post(failback))
         .with_state(state);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop)
+        .await
 }
 
 async fn index() -> &'static str {
@@ -55,12 +60,19 @@ async fn ready(From(state): From<Arc<State>>) -> Response {
     if state.is_ready() {
         "ready\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or stopping\n").into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: starting or stopping\n",
+        )
+            .into_response()
     }
 }
 
 async fn metrics(From(state): From<Arc<State>>) -> Response {
-    let regions = RegionMetrics { prefix: &state.region_prefix }.gather(&state.reader.load(), &state.traffic);
+    let regions = RegionMetrics {
+        prefix: &state.region_prefix,
+    }
+    .gather(&state.reader.load(), &state.traffic);
     let mut families = state.registry.gather();
     families.extend(regions.unwrap_or_default());
     let encoder = TextEncoder::new();
@@ -91,12 +103,18 @@ async fn explain(From(state): From<Arc<State>>, Query(ask): Query<Ask>) -> Respo
         None | Some("dns") => Plane::Dns,
         Some("http") => Plane::Http,
         Some(other) => {
-            return (StatusCode::BAD_REQUEST, format!("plane={other}: dns or http\n")).into_response();
+            return (
+                StatusCode::BAD_REQUEST,
+                format!("plane={other}: dns or http\n"),
+            )
+                .into_response();
         }
     };
     let snapshot = state.reader.snapshot();
     match explanation(&snapshot, &ask.service, ask.client, plane, ask.draw) {
-        Some(explanation) if ask.format.as_deref() == Some("text") => format!("{explanation}\n").into_response(),
+        Some(explanation) if ask.format.as_deref() == Some("text") => {
+            format!("{explanation}\n").into_response()
+        }
         Some(explanation) => Json(explanation).into_response(),
         None => {
             let message = unknown_service(&snapshot, &ask.service);
@@ -115,7 +133,10 @@ async fn failback(From(state): From<Arc<State>>, Query(ask): Query<Failback>) ->
         matches!(node.kind, NodeKind::Failover { slot: Some(_), .. }) && *node.name == *ask.policy
     };
     if !state.reader.load().table().nodes().iter().any(held) {
-        let message = format!("no failover policy {} with failback: manual or after\n", ask.policy);
+        let message = format!(
+            "no failover policy {} with failback: manual or after\n",
+            ask.policy
+        );
         return (StatusCode::NOT_FOUND, message).into_response();
     }
     let (done, applied) = oneshot::channel();
@@ -125,7 +146,11 @@ async fn failback(From(state): From<Arc<State>>, Query(ask): Query<Failback>) ->
     }
     match applied.await {
         Ok(snapshot) => {
-            tracing::info!(policy = ask.policy, generation = snapshot.generation(), "failed back on an operator's word");
+            tracing::info!(
+                policy = ask.policy,
+                generation = snapshot.generation(),
+                "failed back on an operator's word"
+            );
             format!("generation {}\n", snapshot.generation()).into_response()
         }
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),

@@ -80,8 +80,11 @@ impl Status {
     /// The state now.
     pub fn new(state: &State) -> Self {
         let snapshot = state.reader.snapshot();
-        let reports: HashMap<TargetKey, TargetReport> =
-            state.reports().into_iter().map(|report| (report.key.clone(), report)).collect();
+        let reports: HashMap<TargetKey, TargetReport> = state
+            .reports()
+            .into_iter()
+            .map(|report| (report.key.clone(), report))
+            .collect();
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pop: snapshot.table().pop().name.to_string(),
@@ -135,7 +138,9 @@ fn endpoint(
         since: checked.then_some(health.since),
         against: health.against,
         last_probe: (checked && probed > Timestamp(0)).then_some(probed),
-        last_error: report.and_then(|report| report.last_error.as_ref()).map(|error| error.message.clone()),
+        last_error: report
+            .and_then(|report| report.last_error.as_ref())
+            .map(|error| error.message.clone()),
         latency_ms: snapshot.measured_ms(endpoint.target),
     }
 }
@@ -145,7 +150,14 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let up = self.now.since(self.started).as_secs();
         let ready = if self.ready { "ready" } else { "not ready" };
-        writeln!(f, "{} (rhumb {}): {ready}, generation {}, up {}", self.pop, self.version, self.generation, ago(up))?;
+        writeln!(
+            f,
+            "{} (rhumb {}): {ready}, generation {}, up {}",
+            self.pop,
+            self.version,
+            self.generation,
+            ago(up)
+        )?;
         writeln!(f, "locations  {}", self.locations)?;
         writeln!(f, "reload     {}", self.reload.summary(self.now))?;
         for problem in &self.reload.problems {
@@ -157,15 +169,30 @@ impl fmt::Display for Status {
             let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             writeln!(f, "{plane:<10} {}", list.join(", "))?;
         }
-        writeln!(f, "\n{:<24} {:<8} {:>9} {:>8}", "REGION", "USABLE", "LATENCY", "TRAFFIC")?;
+        writeln!(
+            f,
+            "\n{:<24} {:<8} {:>9} {:>8}",
+            "REGION", "USABLE", "LATENCY", "TRAFFIC"
+        )?;
         for region in &self.regions {
             let usable = if region.usable { "yes" } else { "NO" };
             let traffic = format!("{:.1} %", region.traffic_percent);
-            writeln!(f, "{:<24} {usable:<8} {:>9} {traffic:>8}", region.name, millis(region.latency_ms))?;
+            writeln!(
+                f,
+                "{:<24} {usable:<8} {:>9} {traffic:>8}",
+                region.name,
+                millis(region.latency_ms)
+            )?;
         }
-        writeln!(f, "\n{:<24} {:<24} {:<8} {:>8} {:>9}  LAST ERROR", "ENDPOINT", "POOL", "STATE", "SINCE", "LATENCY")?;
+        writeln!(
+            f,
+            "\n{:<24} {:<24} {:<8} {:>8} {:>9}  LAST ERROR",
+            "ENDPOINT", "POOL", "STATE", "SINCE", "LATENCY"
+        )?;
         for endpoint in &self.endpoints {
-            let since = endpoint.since.map_or_else(|| "-".to_owned(), |at| ago(self.now.since(at).as_secs()));
+            let since = endpoint
+                .since
+                .map_or_else(|| "-".to_owned(), |at| ago(self.now.since(at).as_secs()));
             writeln!(
                 f,
                 "{:<24} {:<24} {:<8} {since:>8} {:>9}  {}",

@@ -8,8 +8,10 @@ use serde::Serialize;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
-#[command(after_help = "Exit codes: 0 the config runs (there may be warnings), 1 it does not, 2 it can't be read.\n\
-    Nothing is listened on and nothing is probed: a check may run anywhere, at any time.")]
+#[command(
+    after_help = "Exit codes: 0 the config runs (there may be warnings), 1 it does not, 2 it can't be read.\n\
+    Nothing is listened on and nothing is probed: a check may run anywhere, at any time."
+)]
 pub struct Args {
     /// The config file; --config is the same
     file: Option<PathBuf>,
@@ -33,17 +35,25 @@ struct Report<'a> {
 pub fn run(args: &Args) -> u8 {
     let file = args.file.as_ref().unwrap_or(&args.config.config);
     if let Err(error) = std::fs::File::open(file) {
-        out::complaint(format!("{}: cannot be read: {error}; name a config file: rhumb check FILE", file.display()));
+        out::complaint(format!(
+            "{}: cannot be read: {error}; name a config file: rhumb check FILE",
+            file.display()
+        ));
         return UNASKABLE;
     }
     let (runs, problems) = match Candidate::load(file, &Default::default()) {
         Ok(candidate) => (true, candidate.warnings),
         Err(refused) => (false, refused.problems),
     };
-    let warned = problems.iter().any(|problem| problem.severity == Severity::Warning);
+    let warned = problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Warning);
     let ok = runs && !(args.strict && warned);
     match args.format {
-        Format::Json => out::json(&Report { ok, problems: &problems }),
+        Format::Json => out::json(&Report {
+            ok,
+            problems: &problems,
+        }),
         Format::Text if problems.is_empty() => out::line(format!("{}: fine", file.display())),
         Format::Text => out::line(render(&problems).trim_end()),
     }

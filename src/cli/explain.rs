@@ -20,7 +20,13 @@ pub struct Args {
     /// The client's address
     client: IpAddr,
     /// Explain from this config, with every endpoint up
-    #[arg(short, long, value_name = "FILE", env = "RHUMB_CONFIG", conflicts_with = "admin")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "RHUMB_CONFIG",
+        conflicts_with = "admin"
+    )]
     config: Option<PathBuf>,
     /// Explain from the PoP that runs with this admin address
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = DEFAULT_ADMIN)]
@@ -47,7 +53,11 @@ pub fn run(args: &Args) -> u8 {
 }
 
 fn live(args: &Args, admin: SocketAddr) -> u8 {
-    let format = if args.format == Format::Json { "json" } else { "text" };
+    let format = if args.format == Format::Json {
+        "json"
+    } else {
+        "text"
+    };
     let query = [
         ("service", args.service.as_str()),
         ("client", &args.client.to_string()),
@@ -79,11 +89,18 @@ fn offline(args: &Args) -> u8 {
     let snapshot = match supposed(&candidate.snapshot(), &args.down) {
         Ok(snapshot) => snapshot,
         Err(name) => {
-            out::complaint(format!("--down {name}: no pool or region of this name in {}", file.display()));
+            out::complaint(format!(
+                "--down {name}: no pool or region of this name in {}",
+                file.display()
+            ));
             return FAILED;
         }
     };
-    let plane = if args.plane == "http" { Plane::Http } else { Plane::Dns };
+    let plane = if args.plane == "http" {
+        Plane::Http
+    } else {
+        Plane::Dns
+    };
     match explanation(&snapshot, &args.service, args.client, plane, args.draw) {
         Some(explanation) if args.format == Format::Json => out::json(&explanation),
         Some(explanation) => out::line(explanation),
@@ -101,7 +118,9 @@ fn supposed(snapshot: &Snapshot, down: &[String]) -> Result<Snapshot, String> {
     let mut forced = vec![Forced::All(Status::Up)];
     for name in down {
         let pool = table.pool(name).map(|id| Forced::Pool(id, Status::Down));
-        let region = table.region(name).map(|id| Forced::Region(id, Status::Down));
+        let region = table
+            .region(name)
+            .map(|id| Forced::Region(id, Status::Down));
         if pool.is_none() && region.is_none() {
             return Err(name.clone());
         }
@@ -119,7 +138,16 @@ pub fn explanation(
     draw: u64,
 ) -> Option<Explanation> {
     let id = snapshot.table().service(service)?;
-    Explanation::new(snapshot, id, &Client::from(client), Want { plane, draw, family: None })
+    Explanation::new(
+        snapshot,
+        id,
+        &Client::from(client),
+        Want {
+            plane,
+            draw,
+            family: None,
+        },
+    )
 }
 
 /// What to say of a service that is not there.

@@ -47,7 +47,10 @@ pub fn run(command: &Command) -> u8 {
         Some(file) => match config::load(file).checked {
             Some(checked) => locations(&checked),
             None => {
-                out::complaint(format!("{}: has errors; see rhumb check {0}", file.display()));
+                out::complaint(format!(
+                    "{}: has errors; see rhumb check {0}",
+                    file.display()
+                ));
                 return FAILED;
             }
         },
@@ -67,7 +70,10 @@ pub fn run(command: &Command) -> u8 {
     let answers: Vec<Answer> = args
         .addresses
         .iter()
-        .map(|address| Answer { address: *address, located: table.locate(*address) })
+        .map(|address| Answer {
+            address: *address,
+            located: table.locate(*address),
+        })
         .collect();
     match args.format {
         Format::Json => out::json(&answers),

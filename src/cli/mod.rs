@@ -32,8 +32,10 @@ const DEFAULT_ADMIN: &str = "127.0.0.1:9900";
 /// Edge traffic steering: an L7 reverse proxy and an authoritative DNS server over one routing table.
 #[derive(Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "New here? `rhumb demo` starts a complete PoP on loopback and prints what to try.\n\
-    A config of your own: `rhumb check FILE`, then `rhumb explain SERVICE CLIENT --config FILE`, then `rhumb run --config FILE`.")]
+#[command(
+    after_help = "New here? `rhumb demo` starts a complete PoP on loopback and prints what to try.\n\
+    A config of your own: `rhumb check FILE`, then `rhumb explain SERVICE CLIENT --config FILE`, then `rhumb run --config FILE`."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -4,7 +4,9 @@ use super::{ConfigFile, FAILED, OK, out};
 use crate::daemon::{self, Options};
 
 #[derive(clap::Args)]
-#[command(after_help = "Signals: HUP reloads, TERM and INT stop accepting, let requests in flight end (drain_time), and leave.")]
+#[command(
+    after_help = "Signals: HUP reloads, TERM and INT stop accepting, let requests in flight end (drain_time), and leave."
+)]
 pub struct Args {
     #[command(flatten)]
     config: ConfigFile,

@@ -3,8 +3,10 @@
 use super::{OK, out};
 
 #[derive(clap::Args)]
-#[command(after_help = "Let your editor check a config as you write it: rhumb schema > rhumb.schema.json, and as the first\n\
-    line of the config: # yaml-language-server: $schema=rhumb.schema.json")]
+#[command(
+    after_help = "Let your editor check a config as you write it: rhumb schema > rhumb.schema.json, and as the first\n\
+    line of the config: # yaml-language-server: $schema=rhumb.schema.json"
+)]
 pub struct Args {}
 
 pub fn run(_args: &Args) -> u8 {

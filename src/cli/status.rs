@@ -27,7 +27,10 @@ pub fn run(args: &Args) -> u8 {
     let status: Status = match serde_json::from_str(&text) {
         Ok(status) => status,
         Err(error) => {
-            out::complaint(format!("{}: not a status: {error}; is another version running?", args.admin));
+            out::complaint(format!(
+                "{}: not a status: {error}; is another version running?",
+                args.admin
+            ));
             return UNASKABLE;
         }
     };

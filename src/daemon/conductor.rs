@@ -27,7 +27,11 @@ pub enum Message {
     /// Measured round trips.
     Latency(Vec<Measured>),
     /// A reload: the new table, and the location table when it changed too.
-    Reload(Arc<Table>, Option<Arc<LocationTable>>, oneshot::Sender<Arc<Snapshot>>),
+    Reload(
+        Arc<Table>,
+        Option<Arc<LocationTable>>,
+        oneshot::Sender<Arc<Snapshot>>,
+    ),
     /// An operator's word: this failover policy returns to its first usable child.
     Failback(Arc<str>, oneshot::Sender<Arc<Snapshot>>),
 }
@@ -77,7 +81,9 @@ impl Conductor {
     ) -> Result<(Self, mpsc::Sender<Message>), prometheus::Error> {
         let (sender, inbox) = mpsc::channel(QUEUE);
         let metrics = Metrics::new(registry)?;
-        metrics.generation.set(publisher.current().generation() as i64);
+        metrics
+            .generation
+            .set(publisher.current().generation() as i64);
         let conductor = Self {
             publisher,
             inbox,
@@ -106,7 +112,9 @@ impl Conductor {
     /// When to act without being told: gathered changes are due, or a failback's time has come.
     fn wake_at(&self) -> Instant {
         let snapshot = self.publisher.current();
-        let failback = snapshot.wake_at().map(|at| Instant::now() + at.since(now()));
+        let failback = snapshot
+            .wake_at()
+            .map(|at| Instant::now() + at.since(now()));
         [self.due, failback]
             .into_iter()
             .flatten()
@@ -118,7 +126,8 @@ impl Conductor {
         match message {
             Message::Health(transitions) => {
                 for transition in transitions {
-                    self.transitions.insert(transition.target.clone(), transition);
+                    self.transitions
+                        .insert(transition.target.clone(), transition);
                 }
                 self.due.get_or_insert_with(|| Instant::now() + GATHER);
             }
@@ -157,7 +166,14 @@ impl Conductor {
             self.metrics.transitions.inc_by(transitions.len() as u64);
             self.apply(Change::Health(transitions));
         }
-        if idle && tick && self.publisher.current().wake_at().is_some_and(|at| at <= now()) {
+        if idle
+            && tick
+            && self
+                .publisher
+                .current()
+                .wake_at()
+                .is_some_and(|at| at <= now())
+        {
             self.apply(Change::Tick);
         }
     }

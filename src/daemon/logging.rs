@@ -11,7 +11,9 @@ const QUIET: &str = "pingora_core=error,pingora_proxy=off,hickory_server=error,h
 pub fn init(log: &Log) {
     let directives = format!("{},{QUIET}", log.level);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let _ = match log.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.try_init(),

@@ -50,7 +50,10 @@ pub struct Options {
 impl Options {
     /// From this file, telling nobody.
     pub fn new(config: PathBuf) -> Self {
-        Self { config, on_ready: None }
+        Self {
+            config,
+            on_ready: None,
+        }
     }
 }
 
@@ -142,7 +145,8 @@ impl proxy::Observe for Observer {
         let table = snapshot.table();
         let target = table.endpoints().get(endpoint.index()).map(|e| e.target);
         if let Some(target) = target.and_then(|id| table.targets().get(id.index())) {
-            self.sampler.sample(&target.key, took.as_secs_f32() * 1000.0);
+            self.sampler
+                .sample(&target.key, took.as_secs_f32() * 1000.0);
         }
     }
 }
@@ -153,7 +157,10 @@ impl proxy::Observe for Observer {
 /// When it can't start: the config, an address, the system.
 pub fn run(options: Options) -> Result<(), RunError> {
     let traffic = Arc::new(Traffic::default());
-    let context = Context { traffic: Some(&traffic), geo: None };
+    let context = Context {
+        traffic: Some(&traffic),
+        geo: None,
+    };
     let candidate = Candidate::load(&options.config, &context)
         .map_err(|Refused { problems, .. }| RunError::Config(problems))?;
     logging::init(&candidate.checked.log);
@@ -181,7 +188,9 @@ async fn serve(
     tokio::spawn(conductor.run());
     tokio::spawn(traffic.clone().run());
     let checker = checks(&mut candidate, &restored, &inbox, &registry)?;
-    let observer = Arc::new(Observer { sampler: checker.sampler() });
+    let observer = Arc::new(Observer {
+        sampler: checker.sampler(),
+    });
     let start = LastReload::start(reader.load().generation(), &candidate.warnings);
     let (last, last_told) = told::channel(start);
     let state = Arc::new(State {
@@ -200,7 +209,9 @@ async fn serve(
     let planes = planes::bind(&candidate, &state, observer).await?;
     let grace = candidate.checked.startup_grace;
     if timeout(grace, checker.first_round()).await.is_err() {
-        tracing::warn!("not every endpoint has been probed within startup_grace ({grace:?}); serving with what is known");
+        tracing::warn!(
+            "not every endpoint has been probed within startup_grace ({grace:?}); serving with what is known"
+        );
     }
     let running = planes.serve(&mut candidate).await?;
     state.listening.lock().clone_from(&running.listening);
@@ -210,7 +221,15 @@ async fn serve(
         on_ready();
     }
     let certificates = running.certificates.clone();
-    let parts = reload::Parts { config: options.config, serving: candidate, traffic, conductor: inbox, checker, certificates, last };
+    let parts = reload::Parts {
+        config: options.config,
+        serving: candidate,
+        traffic,
+        conductor: inbox,
+        checker,
+        certificates,
+        last,
+    };
     let mut reloader = Reloader::new(parts, &registry)?;
     until_stopped(&mut reloader, &mut signals).await;
     tracing::info!("stopping: no new clients; requests in flight may end");
@@ -292,7 +311,10 @@ fn checks(
         ..health::Settings::default()
     };
     // A candidate without a plan was refused with its problems.
-    let plan = candidate.plan.take().ok_or_else(|| RunError::Config(Vec::new()))?;
+    let plan = candidate
+        .plan
+        .take()
+        .ok_or_else(|| RunError::Config(Vec::new()))?;
     let checker = Checker::start(plan, restored, settings, sender, registry)?;
     let inbox = inbox.clone();
     tokio::spawn(async move {

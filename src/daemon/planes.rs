@@ -65,19 +65,39 @@ pub async fn bind(
     } else {
         let metrics = Arc::new(dns::Metrics::new(&state.registry)?);
         let settings = dns_settings(&candidate.checked);
-        Some(dns::Server::bind(&listen.dns, state.reader.clone(), settings, metrics, observer.clone())?)
+        Some(dns::Server::bind(
+            &listen.dns,
+            state.reader.clone(),
+            settings,
+            metrics,
+            observer.clone(),
+        )?)
     };
-    Ok(Planes { state: state.clone(), observer, dns, admin, stop })
+    Ok(Planes {
+        state: state.clone(),
+        observer,
+        dns,
+        admin,
+        stop,
+    })
 }
 
 impl Planes {
     /// Takes clients.
     pub async fn serve(self, candidate: &mut Candidate) -> Result<Running, RunError> {
-        let certificates: Vec<Arc<proxy::Certificates>> =
-            candidate.certificates.drain(..).map(|store| Arc::new(proxy::Certificates::new(store))).collect();
+        let certificates: Vec<Arc<proxy::Certificates>> = candidate
+            .certificates
+            .drain(..)
+            .map(|store| Arc::new(proxy::Certificates::new(store)))
+            .collect();
         let settings = proxy_settings(&candidate.checked, &certificates);
-        let proxy =
-            proxy::Server::start(settings, self.state.reader.clone(), &self.state.registry, self.observer).await?;
+        let proxy = proxy::Server::start(
+            settings,
+            self.state.reader.clone(),
+            &self.state.registry,
+            self.observer,
+        )
+        .await?;
         let mut listening = HashMap::from([
             ("http".to_owned(), proxy.http().to_vec()),
             ("https".to_owned(), proxy.https().to_vec()),
@@ -117,9 +137,19 @@ impl Running {
 
 fn dns_settings(checked: &Checked) -> dns::Settings {
     let defaults = dns::Settings::default();
-    let rules = dns::Rules { client_subnet: checked.edns_client_subnet, ..defaults.rules };
-    let udp_tasks = checked.workers.and_then(NonZeroUsize::new).unwrap_or(defaults.udp_tasks);
-    dns::Settings { rules, udp_tasks, ..defaults }
+    let rules = dns::Rules {
+        client_subnet: checked.edns_client_subnet,
+        ..defaults.rules
+    };
+    let udp_tasks = checked
+        .workers
+        .and_then(NonZeroUsize::new)
+        .unwrap_or(defaults.udp_tasks);
+    dns::Settings {
+        rules,
+        udp_tasks,
+        ..defaults
+    }
 }
 
 fn proxy_settings(checked: &Checked, certificates: &[Arc<proxy::Certificates>]) -> proxy::Settings {

@@ -2,8 +2,8 @@
 //! reported and the old table serves on.
 
 use super::conductor::Message;
-use super::traffic::Traffic;
 use super::now;
+use super::traffic::Traffic;
 use crate::admin::status::ago;
 use crate::candidate::{Candidate, Context, Refused, problem};
 use config::{Problem, Severity};
@@ -63,7 +63,10 @@ struct Metrics {
 
 impl Metrics {
     fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let options = Opts::new("rhumb_reloads_total", "Reloads by outcome: applied or refused");
+        let options = Opts::new(
+            "rhumb_reloads_total",
+            "Reloads by outcome: applied or refused",
+        );
         let metrics = Self {
             reloads: IntCounterVec::new(options, &["outcome"])?,
             good: IntGauge::new(
@@ -120,9 +123,26 @@ impl Reloader {
     /// # Errors
     /// When its metrics are registered already.
     pub fn new(parts: Parts, registry: &Registry) -> Result<Self, prometheus::Error> {
-        let Parts { config, serving, traffic, conductor, checker, certificates, last } = parts;
+        let Parts {
+            config,
+            serving,
+            traffic,
+            conductor,
+            checker,
+            certificates,
+            last,
+        } = parts;
         let metrics = Metrics::new(registry)?;
-        Ok(Self { config, serving, traffic, conductor, checker, certificates, last, metrics })
+        Ok(Self {
+            config,
+            serving,
+            traffic,
+            conductor,
+            checker,
+            certificates,
+            last,
+            metrics,
+        })
     }
 
     /// Everything that is to be watched for changes.
@@ -162,10 +182,15 @@ impl Reloader {
         }
         let message = format!("{} changed, which needs a restart", diff.restart.join(", "));
         let problem = Problem {
-            hint: Some("restart, or change it back to have the rest of the file take effect".to_owned()),
+            hint: Some(
+                "restart, or change it back to have the rest of the file take effect".to_owned(),
+            ),
             ..problem(&self.config, "needs_restart", "", message)
         };
-        Err(Refused { problems: vec![problem], files: candidate.files })
+        Err(Refused {
+            problems: vec![problem],
+            files: candidate.files,
+        })
     }
 
     async fn apply(&mut self, mut candidate: Candidate) -> Vec<PathBuf> {
@@ -177,17 +202,28 @@ impl Reloader {
         if self.conductor.send(message).await.is_err() {
             return candidate.files;
         }
-        let Ok(snapshot) = applied.await else { return candidate.files };
+        let Ok(snapshot) = applied.await else {
+            return candidate.files;
+        };
         if let Some(plan) = candidate.plan.take() {
             self.checker.retarget(plan);
         }
-        for (listener, store) in self.certificates.iter().zip(candidate.certificates.drain(..)) {
+        for (listener, store) in self
+            .certificates
+            .iter()
+            .zip(candidate.certificates.drain(..))
+        {
             listener.replace(store);
         }
         for warning in &candidate.warnings {
             tracing::warn!("{warning}");
         }
-        let mut changes: Vec<String> = diff.changes.iter().take(SHOWN).map(ToString::to_string).collect();
+        let mut changes: Vec<String> = diff
+            .changes
+            .iter()
+            .take(SHOWN)
+            .map(ToString::to_string)
+            .collect();
         let beyond = diff.beyond + diff.changes.len().saturating_sub(SHOWN);
         if beyond > 0 {
             changes.push(format!("and {beyond} more"));
@@ -208,7 +244,10 @@ impl Reloader {
     /// Says why; the old table serves on. What was looked at is watched, since a change of it may be
     /// the remedy.
     fn refuse(&mut self, refused: Refused) -> Vec<PathBuf> {
-        let errors = refused.problems.iter().filter(|p| p.severity == Severity::Error);
+        let errors = refused
+            .problems
+            .iter()
+            .filter(|p| p.severity == Severity::Error);
         for problem in errors.clone() {
             tracing::error!(code = problem.code, "reload refused: {problem}");
         }

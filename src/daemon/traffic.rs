@@ -83,8 +83,17 @@ impl Traffic {
             now - region.past.front().copied().unwrap_or(0).min(now)
         };
         let sum: u64 = counters.values().map(recent).sum();
-        let share = |region: &Region| if sum == 0 { 0.0 } else { 100.0 * recent(region) as f64 / sum as f64 };
-        counters.iter().map(|(name, region)| (name.clone(), share(region))).collect()
+        let share = |region: &Region| {
+            if sum == 0 {
+                0.0
+            } else {
+                100.0 * recent(region) as f64 / sum as f64
+            }
+        };
+        counters
+            .iter()
+            .map(|(name, region)| (name.clone(), share(region)))
+            .collect()
     }
 }
 
@@ -100,7 +109,10 @@ mod tests {
             jurisdiction: None,
             capacity: None,
         };
-        TableSpec { regions: names.iter().map(region).collect(), ..TableSpec::default() }
+        TableSpec {
+            regions: names.iter().map(region).collect(),
+            ..TableSpec::default()
+        }
     }
 
     fn add(spec: &TableSpec, region: usize, n: u64) {

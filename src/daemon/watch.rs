@@ -47,13 +47,22 @@ impl Watcher {
         let inner = notify::recommended_watcher(handler)
             .inspect_err(|error| tracing::warn!(%error, "no file events; comparing files every {} s", POLL.as_secs()))
             .ok();
-        Self { prints: BTreeMap::new(), folders: BTreeSet::new(), inner, events }
+        Self {
+            prints: BTreeMap::new(),
+            folders: BTreeSet::new(),
+            inner,
+            events,
+        }
     }
 
     /// Watches exactly these files from now on.
     pub fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
-        self.prints = files.into_iter().map(|file| (file.clone(), print(&file))).collect();
-        let folders: BTreeSet<PathBuf> = self.prints.keys().filter_map(|file| folder(file)).collect();
+        self.prints = files
+            .into_iter()
+            .map(|file| (file.clone(), print(&file)))
+            .collect();
+        let folders: BTreeSet<PathBuf> =
+            self.prints.keys().filter_map(|file| folder(file)).collect();
         if let Some(inner) = &mut self.inner {
             for gone in self.folders.difference(&folders) {
                 let _ = inner.unwatch(gone);
@@ -104,19 +113,34 @@ impl Watcher {
 
     fn differing(&self) -> Vec<PathBuf> {
         let differs = |(path, old): &(&PathBuf, &Print)| print(path) != **old;
-        self.prints.iter().filter(differs).map(|(path, _)| path.clone()).collect()
+        self.prints
+            .iter()
+            .filter(differs)
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 }
 
 fn folder(file: &Path) -> Option<PathBuf> {
     let folder = file.parent()?;
-    Some(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
+    Some(if folder.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        folder.to_owned()
+    })
 }
 
 fn print(path: &Path) -> Print {
     let target = fs::canonicalize(path).ok()?;
     let data = fs::metadata(&target).ok()?;
-    Some((target, data.dev(), data.ino(), data.len(), data.mtime(), data.mtime_nsec()))
+    Some((
+        target,
+        data.dev(),
+        data.ino(),
+        data.len(),
+        data.mtime(),
+        data.mtime_nsec(),
+    ))
 }
 
 #[cfg(test)]
@@ -128,7 +152,9 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     async fn notices(watcher: &mut Watcher, file: &Path) {
-        let changed = timeout(PATIENCE, watcher.changed()).await.expect("a change is noticed");
+        let changed = timeout(PATIENCE, watcher.changed())
+            .await
+            .expect("a change is noticed");
         assert_eq!(changed, [file.to_owned()]);
     }
 

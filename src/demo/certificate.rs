@@ -159,7 +159,8 @@ mod tests {
         assert!(is_good(&files, SystemTime::now()));
         assert!(!is_good(&files, SystemTime::now() + REUSED_FOR));
         assert!(!is_good(&files, SystemTime::now() - DAY));
-        let damages: [(&str, fn(&Files) -> io::Result<()>); 4] = [
+        type Damage = fn(&Files) -> io::Result<()>;
+        let damages: [(&str, Damage); 4] = [
             ("no key", |files| fs::remove_file(&files.key)),
             ("no certificate", |files| fs::remove_file(&files.cert)),
             ("half a key", |files| {

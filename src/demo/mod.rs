@@ -45,7 +45,9 @@ pub enum DemoError {
         source: io::Error,
     },
     /// An origin does not start.
-    #[error("the origin server on {address} does not start: {source}; on systems other than Linux, addresses like 127.0.1.1 must be set up first")]
+    #[error(
+        "the origin server on {address} does not start: {source}; on systems other than Linux, addresses like 127.0.1.1 must be set up first"
+    )]
     Origin {
         /// Where.
         address: SocketAddr,
@@ -64,14 +66,20 @@ pub enum DemoError {
 pub fn run(say: fn(String)) -> Result<(), DemoError> {
     let ports = Ports::find()?;
     for moved in &ports.moved {
-        say(format!("{} is taken by another program; using port {} instead", moved.wanted, moved.port));
+        say(format!(
+            "{} is taken by another program; using port {} instead",
+            moved.wanted, moved.port
+        ));
     }
     let config = config_file(&ports)?;
     let folder = config.parent().unwrap_or(Path::new("."));
     certificate::ensure(&folder.join("demo"))?;
     let origins = origins(&ports)?;
     let tour = tour::Tour::new(&config, &ports);
-    let options = Options { on_ready: Some(Box::new(move || say(tour.to_string()))), ..Options::new(config) };
+    let options = Options {
+        on_ready: Some(Box::new(move || say(tour.to_string()))),
+        ..Options::new(config)
+    };
     let ended = daemon::run(options);
     drop(origins);
     Ok(ended?)
@@ -101,10 +109,16 @@ fn origins(ports: &Ports) -> Result<tokio::runtime::Runtime, DemoError> {
     let failed = |address| move |source| DemoError::Origin { address, source };
     let first = ports.origins[0];
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(2).enable_all().thread_name("origin").build();
+    let runtime = builder
+        .worker_threads(2)
+        .enable_all()
+        .thread_name("origin")
+        .build();
     let runtime = runtime.map_err(failed(first))?;
     for (region, address) in REGIONS.into_iter().zip(ports.origins) {
-        let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed(address))?;
+        let listener = runtime
+            .block_on(TcpListener::bind(address))
+            .map_err(failed(address))?;
         runtime.spawn(origin::serve(region, listener, std::future::pending()));
     }
     Ok(runtime)

@@ -42,7 +42,10 @@ impl Ports {
             let wanted = SocketAddr::from((address, port));
             let found = free(wanted, udp).map_err(|source| DemoError::Ports { wanted, source })?;
             if found != wanted {
-                moved.push(Moved { wanted, port: found.port() });
+                moved.push(Moved {
+                    wanted,
+                    port: found.port(),
+                });
             }
             Ok::<_, DemoError>(found)
         };
@@ -55,13 +58,23 @@ impl Ports {
         let http = place([127, 0, 0, 1], 8080, false)?;
         let https = place([127, 0, 0, 1], 8443, false)?;
         let admin = place([127, 0, 0, 1], 9900, false)?;
-        Ok(Self { origins, dns, http, https, admin, moved })
+        Ok(Self {
+            origins,
+            dns,
+            http,
+            https,
+            admin,
+            moved,
+        })
     }
 
     /// The config with the moved addresses.
     pub fn apply(&self, config: &str) -> String {
         self.moved.iter().fold(config.to_owned(), |text, moved| {
-            text.replace(&moved.wanted.to_string(), &format!("{}:{}", moved.wanted.ip(), moved.port))
+            text.replace(
+                &moved.wanted.to_string(),
+                &format!("{}:{}", moved.wanted.ip(), moved.port),
+            )
         })
     }
 }
@@ -72,7 +85,13 @@ fn free(wanted: SocketAddr, udp: bool) -> io::Result<SocketAddr> {
     for port in wanted.port()..wanted.port().saturating_add(TRIES) {
         let address = SocketAddr::new(wanted.ip(), port);
         let bound = TcpListener::bind(address).map(drop);
-        let bound = bound.and_then(|()| if udp { UdpSocket::bind(address).map(drop) } else { Ok(()) });
+        let bound = bound.and_then(|()| {
+            if udp {
+                UdpSocket::bind(address).map(drop)
+            } else {
+                Ok(())
+            }
+        });
         match bound {
             Ok(()) => return Ok(address),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => taken = Some(error),
@@ -98,19 +117,31 @@ mod tests {
             http: wanted,
             https: wanted,
             admin: wanted,
-            moved: vec![Moved { wanted, port: found.port() }],
+            moved: vec![Moved {
+                wanted,
+                port: found.port(),
+            }],
         };
         let text = format!("dns: [{{ address: \"{wanted}\" }}]");
-        assert_eq!(ports.apply(&text), format!("dns: [{{ address: \"{found}\" }}]"));
+        assert_eq!(
+            ports.apply(&text),
+            format!("dns: [{{ address: \"{found}\" }}]")
+        );
         ports.moved.clear();
         assert_eq!(ports.apply(&text), text);
     }
 
     #[test]
     fn the_config_names_every_address_that_may_move() {
-        for address in
-            ["127.0.1.1:8081", "127.0.2.1:8081", "127.0.3.1:8081", "127.0.0.1:5353", "127.0.0.1:8080", "127.0.0.1:8443", "127.0.0.1:9900"]
-        {
+        for address in [
+            "127.0.1.1:8081",
+            "127.0.2.1:8081",
+            "127.0.3.1:8081",
+            "127.0.0.1:5353",
+            "127.0.0.1:8080",
+            "127.0.0.1:8443",
+            "127.0.0.1:9900",
+        ] {
             assert!(TEMPLATE.contains(address), "{address}");
         }
     }
