@@ -100,12 +100,19 @@ impl Prepared {
             && (host.is_empty() || http::HeaderValue::from_str(host).is_err())
         {
             let message = format!("{host:?} cannot be a Host header");
-            return Err(UpstreamProblem { message, hint: "write a host name".to_owned() });
+            return Err(UpstreamProblem {
+                message,
+                hint: "write a host name".to_owned(),
+            });
         }
         // Pingora's own reuse key knows nothing of authorities or protocol.
         let mut hasher = DefaultHasher::new();
         (&upstream.tls, upstream.protocol).hash(&mut hasher);
-        Ok(Self { ca, group: hasher.finish(), upstream })
+        Ok(Self {
+            ca,
+            group: hasher.finish(),
+            upstream,
+        })
     }
 
     /// The peer for one endpoint. An upgrade (WebSocket) is only possible over HTTP/1.1.
@@ -143,7 +150,9 @@ impl Prepared {
     /// Never empty under TLS: Pingora skips verification of a peer without a name.
     fn server_name(&self, address: SocketAddr) -> String {
         let upstream = &self.upstream;
-        let Some(tls) = &upstream.tls else { return String::new() };
+        let Some(tls) = &upstream.tls else {
+            return String::new();
+        };
         let host = upstream.host.as_deref().map(crate::route::host_of);
         match tls.server_name.as_deref().or(host) {
             Some(name) => name.to_owned(),
@@ -183,15 +192,33 @@ mod tests {
 
     #[test]
     fn a_tls_peer_always_has_a_name_to_verify() {
-        let tls = UpstreamTls { verify: true, ..UpstreamTls::default() };
+        let tls = UpstreamTls {
+            verify: true,
+            ..UpstreamTls::default()
+        };
         let plain = Upstream::default();
-        let by_address = Upstream { tls: Some(tls.clone()), ..Upstream::default() };
-        let by_host = Upstream { host: Some("o.test:8443".to_owned()), ..by_address.clone() };
-        let named = UpstreamTls { server_name: Some("n.test".to_owned()), ..tls };
-        let by_name = Upstream { tls: Some(named), ..by_host.clone() };
-        for (upstream, sni) in
-            [(plain, ""), (by_address, "192.0.2.1"), (by_host, "o.test"), (by_name, "n.test")]
-        {
+        let by_address = Upstream {
+            tls: Some(tls.clone()),
+            ..Upstream::default()
+        };
+        let by_host = Upstream {
+            host: Some("o.test:8443".to_owned()),
+            ..by_address.clone()
+        };
+        let named = UpstreamTls {
+            server_name: Some("n.test".to_owned()),
+            ..tls
+        };
+        let by_name = Upstream {
+            tls: Some(named),
+            ..by_host.clone()
+        };
+        for (upstream, sni) in [
+            (plain, ""),
+            (by_address, "192.0.2.1"),
+            (by_host, "o.test"),
+            (by_name, "n.test"),
+        ] {
             assert_eq!(peer(upstream, false).sni, sni);
         }
     }
@@ -199,8 +226,18 @@ mod tests {
     #[test]
     fn connections_are_not_shared_between_different_trust() {
         let with = |verify| {
-            let tls = Some(UpstreamTls { verify, ..UpstreamTls::default() });
-            peer(Upstream { tls, ..Upstream::default() }, false).reuse_hash()
+            let tls = Some(UpstreamTls {
+                verify,
+                ..UpstreamTls::default()
+            });
+            peer(
+                Upstream {
+                    tls,
+                    ..Upstream::default()
+                },
+                false,
+            )
+            .reuse_hash()
         };
         assert_ne!(with(true), with(false));
         assert_eq!(with(true), with(true));
@@ -208,9 +245,20 @@ mod tests {
 
     #[test]
     fn bad_authorities_are_problems_not_panics() {
-        for pem in ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-            let tls = UpstreamTls { verify: true, server_name: None, ca_pem: Some(pem.to_owned()) };
-            let upstream = Upstream { tls: Some(tls), ..Upstream::default() };
+        for pem in [
+            "",
+            "nonsense",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            let tls = UpstreamTls {
+                verify: true,
+                server_name: None,
+                ca_pem: Some(pem.to_owned()),
+            };
+            let upstream = Upstream {
+                tls: Some(tls),
+                ..Upstream::default()
+            };
             assert!(Prepared::new(upstream).is_err(), "{pem:?}");
         }
     }
@@ -218,7 +266,11 @@ mod tests {
     #[test]
     fn upgrades_are_never_offered_over_h2() {
         let tls = Some(UpstreamTls::default());
-        let upstream = Upstream { tls, protocol: Protocol::Auto, ..Upstream::default() };
+        let upstream = Upstream {
+            tls,
+            protocol: Protocol::Auto,
+            ..Upstream::default()
+        };
         assert_eq!(peer(upstream.clone(), false).options.alpn, ALPN::H2H1);
         assert_eq!(peer(upstream, true).options.alpn, ALPN::H1);
     }
