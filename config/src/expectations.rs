@@ -15,9 +15,11 @@ use steering::{
     Verdict, Want,
 };
 
-/// How many draws an expectation is held against. At 40 % the standard deviation of a share is then
-/// 0.5 percentage points, a quarter of what [`TOLERANCE`] allows.
-pub const DRAWS: u64 = 10_000;
+/// How many draws a `share` is held against. At 40 % its standard deviation is then 0.5 percentage
+/// points, a quarter of what [`TOLERANCE`] allows.
+pub const SHARE_DRAWS: u64 = 10_000;
+/// How many draws everything else is held against.
+pub const DRAWS: u64 = 1_024;
 /// How far a share may be off, in percentage points.
 pub const TOLERANCE: f64 = 2.0;
 
@@ -89,6 +91,7 @@ fn forced_by(snapshot: &Snapshot, what: &What, status: Status, forced: &mut Vec<
 /// What came of all draws.
 #[derive(Default)]
 struct Outcomes {
+    draws: u64,
     regions: BTreeMap<RegionId, u64>,
     /// One decision of each kind: verdict, region and pool.
     kinds: BTreeMap<(&'static str, Option<RegionId>, Option<PoolId>), Decision>,
@@ -116,8 +119,15 @@ fn outcomes(
         address: expectation.client,
         located: Some(snapshot.locate(expectation.client)),
     };
-    let mut outcomes = Outcomes::default();
-    for i in 0..DRAWS {
+    let shares = expectation
+        .expected
+        .iter()
+        .any(|expected| matches!(expected, Expected::Share(_)));
+    let mut outcomes = Outcomes {
+        draws: if shares { SHARE_DRAWS } else { DRAWS },
+        ..Outcomes::default()
+    };
+    for i in 0..outcomes.draws {
         // Seeded by nothing but the position, so that a test holds today if it held yesterday.
         let want = Want {
             plane,
@@ -172,7 +182,8 @@ fn miss(expected: &Expected, outcomes: &Outcomes, snapshot: &Snapshot) -> Option
                     .any(|id| region_name(*id) == &***name)
             })?;
             Some(format!(
-                "expected region {never} in some of {DRAWS} draws, got it in none"
+                "expected region {never} in some of {} draws, got it in none",
+                outcomes.draws
             ))
         }
         Expected::Pool(name) => {
@@ -207,7 +218,7 @@ fn miss(expected: &Expected, outcomes: &Outcomes, snapshot: &Snapshot) -> Option
                 .filter(|(id, _)| region_name(**id) == &**name)
                 .map(|(_, n)| n)
                 .sum();
-            let share = count as f64 * 100.0 / DRAWS as f64;
+            let share = count as f64 * 100.0 / outcomes.draws as f64;
             ((share - expected).abs() > TOLERANCE).then(|| {
                 format!("expected region {name} in {expected}% of draws, got it in {share:.1}%")
             })

@@ -438,7 +438,10 @@ impl Checker<'_> {
         };
         self.findings
             .warning("geo_overlap", place, format!("two rules are for {what}"))
-            .hint(format!("the one on line {}{file} holds, and this one is only tried when that one's branch is down or not at all", first.line));
+            .hint(format!(
+                "the one on line {}{file} comes first; make them one, or take this one out",
+                first.line
+            ));
     }
 
     fn network(&mut self, written: &Written<spec::ByNetwork>) -> Option<Policy> {
