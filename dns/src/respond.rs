@@ -62,20 +62,21 @@ pub fn respond(
     draw: u64,
 ) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    match respond_into(snapshot, packet, peer, transport, rules, draw, &mut out) {
+    match respond_into(snapshot, packet, peer, transport, rules, |_| draw, &mut out) {
         Outcome::Dropped => None,
         Outcome::Rejected(_) | Outcome::Answered { .. } => Some(out),
     }
 }
 
-/// Answers one packet by appending the response to `out`.
+/// Answers one packet by appending the response to `out`. `draw` gives the random number of the query,
+/// once it is parsed.
 pub fn respond_into<'a>(
     snapshot: &'a Snapshot,
     packet: &[u8],
     peer: IpAddr,
     transport: Transport,
     rules: &Rules,
-    draw: u64,
+    draw: impl FnOnce(&Query) -> u64,
     out: &mut Vec<u8>,
 ) -> Outcome<'a> {
     let Some(head) = packet.first_chunk().copied() else {
@@ -108,7 +109,7 @@ pub fn respond_into<'a>(
             query,
             question: asked,
         }) => {
-            let answer = answer(snapshot, &query, draw);
+            let answer = answer(snapshot, &query, draw(&query));
             let opt = query
                 .edns
                 .map(|edns| opt(&edns, rules, answer.rcode, Some(&answer)));

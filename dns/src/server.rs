@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+mod pairs;
 mod tcp;
 mod udp;
 
@@ -88,6 +89,7 @@ struct Shared {
     settings: Settings,
     metrics: Arc<Metrics>,
     observe: Arc<dyn Observe>,
+    pairs: pairs::Pairs,
 }
 
 impl Server {
@@ -110,6 +112,7 @@ impl Server {
             settings,
             metrics,
             observe,
+            pairs: pairs::Pairs::new(),
         });
         let mut server = Self {
             sockets: Vec::new(),
@@ -234,7 +237,7 @@ impl Shared {
             peer,
             transport,
             &self.settings.rules,
-            draw,
+            |query| self.pairs.draw(query, draw),
             out,
         );
         if let Some(started) = started {
