@@ -98,13 +98,21 @@ impl AccessLog {
         dropped: IntCounter,
     ) -> io::Result<Self> {
         let Some(sink) = Sink::open(target)? else {
-            return Ok(Self { queue: None, writer: Mutex::new(None), dropped });
+            return Ok(Self {
+                queue: None,
+                writer: Mutex::new(None),
+                dropped,
+            });
         };
         let (queue, lines) = sync_channel(capacity.max(1));
         let writer = std::thread::Builder::new()
             .name("access-log".to_owned())
             .spawn(move || write_lines(sink, &lines))?;
-        Ok(Self { queue: Some(queue), writer: Mutex::new(Some(writer)), dropped })
+        Ok(Self {
+            queue: Some(queue),
+            writer: Mutex::new(Some(writer)),
+            dropped,
+        })
     }
 
     /// Whether lines are written at all: making one is not free.
@@ -165,7 +173,10 @@ impl Sink {
                 })?)
             }
         };
-        Ok(Some(Self { target: target.clone(), out }))
+        Ok(Some(Self {
+            target: target.clone(),
+            out,
+        }))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -202,7 +213,11 @@ fn write_lines(mut sink: Sink, lines: &Receiver<Message>) {
                     sink.reopen();
                 }
             }
-            next = if batch.len() < BATCH { lines.try_recv().ok() } else { None };
+            next = if batch.len() < BATCH {
+                lines.try_recv().ok()
+            } else {
+                None
+            };
         }
         flush(&mut sink, &mut batch, &mut failed);
     }
@@ -275,7 +290,11 @@ mod tests {
 
     #[test]
     fn a_line_is_one_json_object_whatever_the_client_sent() {
-        let record = Record { path: "/\"\n\u{7f}é", host: "h", ..Record::default() };
+        let record = Record {
+            path: "/\"\n\u{7f}é",
+            host: "h",
+            ..Record::default()
+        };
         let line = record.line();
         assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
@@ -292,12 +311,22 @@ mod tests {
     #[test]
     fn lines_reach_the_file_and_a_moved_file_is_opened_again() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (path, moved) = (dir.path().join("access.log"), dir.path().join("access.log.1"));
-        let log = AccessLog::start(&AccessLogTarget::File(path.clone()), 16, counter()).expect("a log");
-        log.write(&Record { status: 200, ..Record::default() });
+        let (path, moved) = (
+            dir.path().join("access.log"),
+            dir.path().join("access.log.1"),
+        );
+        let log =
+            AccessLog::start(&AccessLogTarget::File(path.clone()), 16, counter()).expect("a log");
+        log.write(&Record {
+            status: 200,
+            ..Record::default()
+        });
         std::fs::rename(&path, &moved).expect("moved");
         log.reopen();
-        log.write(&Record { status: 204, ..Record::default() });
+        log.write(&Record {
+            status: 204,
+            ..Record::default()
+        });
         drop(log);
         let lines = std::fs::read_to_string(&path).expect("the new file");
         assert!(lines.contains("\"status\":204"), "{lines}");
@@ -307,7 +336,11 @@ mod tests {
     fn a_full_queue_drops_and_counts() {
         let dropped = counter();
         let (queue, lines) = sync_channel(1);
-        let log = AccessLog { queue: Some(queue), writer: Mutex::new(None), dropped: dropped.clone() };
+        let log = AccessLog {
+            queue: Some(queue),
+            writer: Mutex::new(None),
+            dropped: dropped.clone(),
+        };
         for _ in 0..3 {
             log.write(&Record::default());
         }

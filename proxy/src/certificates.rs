@@ -27,7 +27,13 @@ pub struct CertProblem {
 
 impl fmt::Display for CertProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.file.display(), self.message, self.hint)
+        write!(
+            f,
+            "{}: {} ({})",
+            self.file.display(),
+            self.message,
+            self.hint
+        )
     }
 }
 
@@ -68,7 +74,11 @@ impl CertStore {
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() { Ok(store) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(store)
+        } else {
+            Err(problems)
+        }
     }
 
     fn add(&mut self, certified: CertifiedKey, info: CertInfo) {
@@ -78,7 +88,8 @@ impl CertStore {
                 Some(parent) => (&mut self.wildcard, parent),
                 None => (&mut self.exact, name.as_str()),
             };
-            map.entry(name.to_owned()).or_insert_with(|| certified.clone());
+            map.entry(name.to_owned())
+                .or_insert_with(|| certified.clone());
         }
         self.first.get_or_insert(certified);
         self.infos.push(info);
@@ -90,7 +101,9 @@ impl CertStore {
             let name = name.to_ascii_lowercase();
             let parent = name.split_once('.').map(|(_, parent)| parent);
             let exact = self.exact.get(&name);
-            exact.or_else(|| parent.and_then(|parent| self.wildcard.get(parent))).cloned()
+            exact
+                .or_else(|| parent.and_then(|parent| self.wildcard.get(parent)))
+                .cloned()
         });
         named.or_else(|| self.first.clone())
     }
@@ -110,7 +123,9 @@ pub struct Certificates {
 impl Certificates {
     /// Serves `store` until it is replaced.
     pub fn new(store: CertStore) -> Self {
-        Self { store: ArcSwap::from_pointee(store) }
+        Self {
+            store: ArcSwap::from_pointee(store),
+        }
     }
 
     /// Reads the files again. New handshakes get the new certificates; connections keep theirs.
@@ -152,7 +167,8 @@ fn load(cert: &Path, key: &Path) -> Result<(CertifiedKey, CertInfo), CertProblem
     let der: PrivateKeyDer<'static> = found
         .map_err(|e| key_problem(format!("is not PEM: {e}")))?
         .ok_or_else(|| key_problem("holds no private key".to_owned()))?;
-    let signer = any_supported_type(&der).map_err(|e| key_problem(format!("cannot be used: {e}")))?;
+    let signer =
+        any_supported_type(&der).map_err(|e| key_problem(format!("cannot be used: {e}")))?;
     let info = info(cert, &chain)?;
     let certified = CertifiedKey::new(chain, signer);
     certified.keys_match().map_err(|_| CertProblem {
@@ -193,7 +209,9 @@ fn info(file: &Path, chain: &[CertificateDer<'_>]) -> Result<CertInfo, CertProbl
         message,
         hint: "the first certificate of the file must be the leaf".to_owned(),
     };
-    let leaf = chain.first().ok_or_else(|| problem("holds no certificate".to_owned()))?;
+    let leaf = chain
+        .first()
+        .ok_or_else(|| problem("holds no certificate".to_owned()))?;
     let (_, leaf) =
         X509Certificate::from_der(leaf).map_err(|e| problem(format!("cannot be parsed: {e}")))?;
     let alternatives = leaf.subject_alternative_name().ok().flatten();
@@ -206,11 +224,18 @@ fn info(file: &Path, chain: &[CertificateDer<'_>]) -> Result<CertInfo, CertProbl
         })
         .collect();
     if names.is_empty() {
-        let common = leaf.subject().iter_common_name().filter_map(|cn| cn.as_str().ok());
+        let common = leaf
+            .subject()
+            .iter_common_name()
+            .filter_map(|cn| cn.as_str().ok());
         names.extend(common.map(str::to_ascii_lowercase));
     }
     let not_after = leaf.validity().not_after.timestamp();
-    Ok(CertInfo { file: file.to_owned(), names, not_after })
+    Ok(CertInfo {
+        file: file.to_owned(),
+        names,
+        not_after,
+    })
 }
 
 #[cfg(test)]
@@ -220,7 +245,10 @@ mod tests {
     fn write(dir: &Path, stem: &str, names: &[&str]) -> (PathBuf, PathBuf) {
         let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
-        let (cert, key) = (dir.join(format!("{stem}.pem")), dir.join(format!("{stem}.key")));
+        let (cert, key) = (
+            dir.join(format!("{stem}.pem")),
+            dir.join(format!("{stem}.key")),
+        );
         std::fs::write(&cert, made.cert.pem()).expect("written");
         std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
         (cert, key)
@@ -260,11 +288,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let good = write(dir.path(), "good", &["good.test"]);
         let other = write(dir.path(), "other", &["other.test"]);
-        let certificates = Certificates::new(CertStore::build(std::slice::from_ref(&good)).expect("a store"));
+        let certificates =
+            Certificates::new(CertStore::build(std::slice::from_ref(&good)).expect("a store"));
         let mixed = (good.0.clone(), other.1.clone());
         let missing = (dir.path().join("none.pem"), good.1.clone());
         let swapped = (good.1.clone(), good.0.clone());
-        let problems = certificates.reload(&[mixed, missing, swapped]).expect_err("problems");
+        let problems = certificates
+            .reload(&[mixed, missing, swapped])
+            .expect_err("problems");
         assert_eq!(problems.len(), 3, "{problems:#?}");
         assert!(problems[0].message.contains("is not the key of"));
         assert_eq!(certificates.infos()[0].names, ["good.test"]);

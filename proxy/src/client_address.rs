@@ -32,14 +32,32 @@ impl ClientAddress {
     pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let peer = peer.to_canonical();
         if !is_trusted(peer, trusted) {
-            return Self { client: peer, peer, peer_trusted: false };
+            return Self {
+                client: peer,
+                peer,
+                peer_trusted: false,
+            };
         }
         let client = if headers.contains_key(X_FORWARDED_FOR) {
-            believed(peer, hops(headers, X_FORWARDED_FOR, false), trusted, parse_node)
+            believed(
+                peer,
+                hops(headers, X_FORWARDED_FOR, false),
+                trusted,
+                parse_node,
+            )
         } else {
-            believed(peer, hops(headers, FORWARDED.as_str(), true), trusted, forwarded_for)
+            believed(
+                peer,
+                hops(headers, FORWARDED.as_str(), true),
+                trusted,
+                forwarded_for,
+            )
         };
-        Self { client, peer, peer_trusted: true }
+        Self {
+            client,
+            peer,
+            peer_trusted: true,
+        }
     }
 }
 
@@ -69,7 +87,11 @@ fn believed<'a>(
 /// The list elements of all fields of a name, nearest hop first. A field that is no text ends the list.
 /// Only Forwarded knows quoted strings: elsewhere a stray quote must not swallow what proxies appended.
 fn hops<'a>(headers: &'a HeaderMap, name: &str, quoted: bool) -> impl Iterator<Item = &'a str> {
-    let fields: Vec<Option<&str>> = headers.get_all(name).iter().map(|v| v.to_str().ok()).collect();
+    let fields: Vec<Option<&str>> = headers
+        .get_all(name)
+        .iter()
+        .map(|v| v.to_str().ok())
+        .collect();
     let nearest_first = fields.into_iter().rev().map_while(|field| field);
     let elements = nearest_first.flat_map(move |field| {
         let split: Vec<&str> = match quoted {
@@ -78,7 +100,9 @@ fn hops<'a>(headers: &'a HeaderMap, name: &str, quoted: bool) -> impl Iterator<I
         };
         split.into_iter().rev()
     });
-    elements.map(str::trim).filter(|element| !element.is_empty())
+    elements
+        .map(str::trim)
+        .filter(|element| !element.is_empty())
 }
 
 /// Splits at `separator` outside of quoted strings (RFC 9110 §5.6.4).
@@ -108,7 +132,9 @@ fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut nodes = split_unquoted(element, ';').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("for").then_some(value.trim())
+        name.trim()
+            .eq_ignore_ascii_case("for")
+            .then_some(value.trim())
     });
     let node = nodes.next()?;
     if nodes.next().is_some() {
@@ -139,7 +165,10 @@ fn parse_node(node: &str) -> Option<IpAddr> {
 
 /// A port, or an obfuscated one (RFC 7239 §6.2).
 fn is_port(text: &str) -> bool {
-    let obfuscated = |rest: &str| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    let obfuscated = |rest: &str| {
+        rest.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
     match text.strip_prefix('_') {
         Some(rest) => !rest.is_empty() && obfuscated(rest),
         None => (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()),
@@ -166,7 +195,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn trusted() -> Vec<IpNet> {
-        ["10.0.0.0/8", "2001:db8:1::/48"].iter().map(|n| n.parse().expect("a network")).collect()
+        ["10.0.0.0/8", "2001:db8:1::/48"]
+            .iter()
+            .map(|n| n.parse().expect("a network"))
+            .collect()
     }
 
     fn client(peer: &str, headers: &[(&'static str, &str)]) -> String {
@@ -174,7 +206,9 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).expect("a value"));
         }
-        ClientAddress::of(peer.parse().expect("a peer"), &map, &trusted()).client.to_string()
+        ClientAddress::of(peer.parse().expect("a peer"), &map, &trusted())
+            .client
+            .to_string()
     }
 
     #[test]
@@ -182,25 +216,57 @@ mod tests {
         let xff = "x-forwarded-for";
         for (peer, headers, expected) in [
             ("192.0.2.1", &[(xff, "203.0.113.9")][..], "192.0.2.1"),
-            ("192.0.2.1", &[("forwarded", "for=203.0.113.9")][..], "192.0.2.1"),
+            (
+                "192.0.2.1",
+                &[("forwarded", "for=203.0.113.9")][..],
+                "192.0.2.1",
+            ),
             ("10.0.0.1", &[][..], "10.0.0.1"),
             ("10.0.0.1", &[(xff, "203.0.113.9")][..], "203.0.113.9"),
-            ("::ffff:10.0.0.1", &[(xff, "203.0.113.9")][..], "203.0.113.9"),
+            (
+                "::ffff:10.0.0.1",
+                &[(xff, "203.0.113.9")][..],
+                "203.0.113.9",
+            ),
             ("2001:db8:1::5", &[(xff, "203.0.113.9")][..], "203.0.113.9"),
             // Right to left: what the client wrote itself stands to the left and is not read.
-            ("10.0.0.1", &[(xff, "8.8.8.8, 203.0.113.9")][..], "203.0.113.9"),
-            ("10.0.0.1", &[(xff, "8.8.8.8, 203.0.113.9, 10.0.0.2")][..], "203.0.113.9"),
-            ("10.0.0.1", &[(xff, "203.0.113.9"), (xff, "10.0.0.2")][..], "203.0.113.9"),
+            (
+                "10.0.0.1",
+                &[(xff, "8.8.8.8, 203.0.113.9")][..],
+                "203.0.113.9",
+            ),
+            (
+                "10.0.0.1",
+                &[(xff, "8.8.8.8, 203.0.113.9, 10.0.0.2")][..],
+                "203.0.113.9",
+            ),
+            (
+                "10.0.0.1",
+                &[(xff, "203.0.113.9"), (xff, "10.0.0.2")][..],
+                "203.0.113.9",
+            ),
             ("10.0.0.1", &[(xff, "10.0.0.3, 10.0.0.2")][..], "10.0.0.3"),
             // Ports, IPv6, mapped, empty elements.
             ("10.0.0.1", &[(xff, "203.0.113.9:4711")][..], "203.0.113.9"),
-            ("10.0.0.1", &[(xff, "[2001:db8::7]:4711")][..], "2001:db8::7"),
+            (
+                "10.0.0.1",
+                &[(xff, "[2001:db8::7]:4711")][..],
+                "2001:db8::7",
+            ),
             ("10.0.0.1", &[(xff, "2001:db8::7")][..], "2001:db8::7"),
-            ("10.0.0.1", &[(xff, "::ffff:203.0.113.9")][..], "203.0.113.9"),
+            (
+                "10.0.0.1",
+                &[(xff, "::ffff:203.0.113.9")][..],
+                "203.0.113.9",
+            ),
             ("10.0.0.1", &[(xff, "203.0.113.9, ,")][..], "203.0.113.9"),
             // A hop without an address ends the walk where trust was last certain.
             ("10.0.0.1", &[(xff, "203.0.113.9, unknown")][..], "10.0.0.1"),
-            ("10.0.0.1", &[(xff, "203.0.113.9, nonsense, 10.0.0.2")][..], "10.0.0.2"),
+            (
+                "10.0.0.1",
+                &[(xff, "203.0.113.9, nonsense, 10.0.0.2")][..],
+                "10.0.0.2",
+            ),
             ("10.0.0.1", &[(xff, "203.0.113.9:99999999")][..], "10.0.0.1"),
         ] {
             assert_eq!(client(peer, headers), expected, "{peer} {headers:?}");
@@ -211,8 +277,14 @@ mod tests {
     fn rfc7239_forwarded_is_read() {
         for (value, expected) in [
             ("for=203.0.113.9", "203.0.113.9"),
-            ("For=\"203.0.113.9:80\";proto=http;by=10.0.0.1", "203.0.113.9"),
-            ("proto=https;for=\"[2001:db8:cafe::17]:4711\"", "2001:db8:cafe::17"),
+            (
+                "For=\"203.0.113.9:80\";proto=http;by=10.0.0.1",
+                "203.0.113.9",
+            ),
+            (
+                "proto=https;for=\"[2001:db8:cafe::17]:4711\"",
+                "2001:db8:cafe::17",
+            ),
             ("for=\"[2001:db8:cafe::17]\"", "2001:db8:cafe::17"),
             ("for=8.8.8.8, for=203.0.113.9, for=10.0.0.9", "203.0.113.9"),
             ("for=203.0.113.9;host=\"a,b;for=8.8.8.8\"", "203.0.113.9"),
@@ -224,13 +296,20 @@ mod tests {
             ("proto=http", "10.0.0.1"),
             ("for=\"203.0.113.9", "10.0.0.1"),
         ] {
-            assert_eq!(client("10.0.0.1", &[("forwarded", value)]), expected, "{value}");
+            assert_eq!(
+                client("10.0.0.1", &[("forwarded", value)]),
+                expected,
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn x_forwarded_for_wins_over_forwarded() {
-        let both = [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=8.8.8.8")];
+        let both = [
+            ("x-forwarded-for", "203.0.113.9"),
+            ("forwarded", "for=8.8.8.8"),
+        ];
         assert_eq!(client("10.0.0.1", &both), "203.0.113.9");
     }
 

@@ -52,15 +52,17 @@ impl Shared {
         let _ = tcp.set_nodelay(true);
         let stream = match tls {
             None => ClientStream::plain(tcp, peer),
-            Some(acceptor) => match timeout(self.settings.header_timeout, acceptor.accept(tcp)).await {
-                Ok(Ok(tls)) => ClientStream::tls(tls, peer),
-                failed => {
-                    self.metrics.tls_failures.inc();
-                    let error = failed.map(|r| r.err().map(|e| e.to_string()));
-                    tracing::debug!(%peer, ?error, "TLS handshake failed");
-                    return;
+            Some(acceptor) => {
+                match timeout(self.settings.header_timeout, acceptor.accept(tcp)).await {
+                    Ok(Ok(tls)) => ClientStream::tls(tls, peer),
+                    failed => {
+                        self.metrics.tls_failures.inc();
+                        let error = failed.map(|r| r.err().map(|e| e.to_string()));
+                        tracing::debug!(%peer, ?error, "TLS handshake failed");
+                        return;
+                    }
                 }
-            },
+            }
         };
         if stream.is_h2() {
             ServerApp::process_new(&self.proxy, Box::new(stream), &self.shutdown).await;
@@ -74,11 +76,12 @@ impl Shared {
         let mut kept: Option<HttpPersistentSettings> = None;
         let mut fresh = true;
         loop {
-            let head = match read_head(&mut stream, self.limits(), self.times(fresh), &self.stop).await {
-                Ok(head) => head,
-                Err(NoHead::Closed) => return,
-                Err(NoHead::Fault(fault)) => return self.tell_off(stream, peer, fault).await,
-            };
+            let head =
+                match read_head(&mut stream, self.limits(), self.times(fresh), &self.stop).await {
+                    Ok(head) => head,
+                    Err(NoHead::Closed) => return,
+                    Err(NoHead::Fault(fault)) => return self.tell_off(stream, peer, fault).await,
+                };
             fresh = false;
             let began = Instant::now();
             let mut session = ServerSession::new_http1(stream);
@@ -102,13 +105,25 @@ impl Shared {
     }
 
     fn limits(&self) -> HeadLimits {
-        HeadLimits { bytes: self.settings.max_header_bytes, fields: self.settings.max_headers }
+        HeadLimits {
+            bytes: self.settings.max_header_bytes,
+            fields: self.settings.max_headers,
+        }
     }
 
     fn times(&self, fresh: bool) -> HeadTimes {
         let total = self.settings.header_timeout;
-        let begin = Instant::now() + if fresh { total } else { self.settings.keep_alive };
-        HeadTimes { begin, total, fresh }
+        let begin = Instant::now()
+            + if fresh {
+                total
+            } else {
+                self.settings.keep_alive
+            };
+        HeadTimes {
+            begin,
+            total,
+            fresh,
+        }
     }
 
     /// Says why and closes, reading on for a moment: bytes left unread would make the kernel reset the
@@ -138,7 +153,10 @@ impl Shared {
 
     /// Counts and logs a request that never reached the service.
     fn refused(&self, peer: SocketAddr, fault: Fault, took: Duration) {
-        self.metrics.faults.with_label_values(&[fault.reason()]).inc();
+        self.metrics
+            .faults
+            .with_label_values(&[fault.reason()])
+            .inc();
         let region = self.metrics.region(None);
         self.metrics.finished(&region, "none", fault.status(), took);
         if self.log.is_on() {

@@ -93,20 +93,30 @@ impl Exchange {
     /// The endpoint of the current try.
     pub(crate) fn endpoint(&self) -> Option<(EndpointId, &Endpoint)> {
         let id = self.attempt.endpoint?;
-        let endpoint = self.steered.as_ref()?.snapshot.table().endpoints().get(id.index())?;
+        let endpoint = self
+            .steered
+            .as_ref()?
+            .snapshot
+            .table()
+            .endpoints()
+            .get(id.index())?;
         Some((id, endpoint))
     }
 
     /// The verdict's name, as logs and metrics have it.
     pub(crate) fn verdict(&self) -> &'static str {
-        self.steered.as_ref().map_or("none", |steered| steered.decision.verdict.name())
+        self.steered
+            .as_ref()
+            .map_or("none", |steered| steered.decision.verdict.name())
     }
 
     /// The access log line.
     pub(crate) fn record<'a>(&'a self, session: &'a Session, status: u16) -> Record<'a> {
         let request = session.req_header();
         let digest = session.digest();
-        let tls = digest.and_then(|digest| digest.ssl_digest.as_ref()).map(|tls| &*tls.version);
+        let tls = digest
+            .and_then(|digest| digest.ssl_digest.as_ref())
+            .map(|tls| &*tls.version);
         let text = |address: std::net::IpAddr| address.to_string();
         let country = self.located.and_then(|located| located.location.country);
         let mut record = Record {
@@ -132,7 +142,9 @@ impl Exchange {
         if let Some(steered) = &self.steered {
             steered.fill(&mut record);
         }
-        record.endpoint = self.endpoint().map(|(_, endpoint)| endpoint.address.to_string());
+        record.endpoint = self
+            .endpoint()
+            .map(|(_, endpoint)| endpoint.address.to_string());
         record
     }
 }
@@ -140,7 +152,9 @@ impl Exchange {
 impl Steered {
     fn service(&self) -> &str {
         let services = self.snapshot.table().services();
-        services.get(self.route.service.index()).map_or("", |service| &service.name)
+        services
+            .get(self.route.service.index())
+            .map_or("", |service| &service.name)
     }
 
     /// How to connect to the chosen pool.
@@ -151,13 +165,20 @@ impl Steered {
 
     /// The address of an endpoint of this decision.
     pub(crate) fn address(&self, id: EndpointId) -> Option<SocketAddr> {
-        self.snapshot.table().endpoints().get(id.index()).map(|endpoint| endpoint.address)
+        self.snapshot
+            .table()
+            .endpoints()
+            .get(id.index())
+            .map(|endpoint| endpoint.address)
     }
 
     /// The region's name.
     pub(crate) fn region(&self) -> Option<&Arc<str>> {
         let regions = self.snapshot.table().regions();
-        self.decision.region.and_then(|id| regions.get(id.index())).map(|region| &region.name)
+        self.decision
+            .region
+            .and_then(|id| regions.get(id.index()))
+            .map(|region| &region.name)
     }
 
     fn fill<'a>(&'a self, record: &mut Record<'a>) {

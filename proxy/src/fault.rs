@@ -143,7 +143,9 @@ impl Fault {
     /// The problem document.
     pub(crate) fn document(self, service: Option<&str>) -> Bytes {
         let status = self.status();
-        let title = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
+        let title = StatusCode::from_u16(status)
+            .ok()
+            .and_then(|s| s.canonical_reason());
         let problem = Problem {
             // RFC 9457 §4.2.1: the title is then the status phrase.
             kind: "about:blank",

@@ -89,7 +89,11 @@ impl Scanner {
             }
         }
         self.seen = buffer.len();
-        if buffer.len() > limits.bytes { Scan::Bad(Fault::HeaderTooLarge) } else { Scan::Partial }
+        if buffer.len() > limits.bytes {
+            Scan::Bad(Fault::HeaderTooLarge)
+        } else {
+            Scan::Partial
+        }
     }
 }
 
@@ -138,20 +142,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: HeadLimits = HeadLimits { bytes: 64, fields: 3 };
+    const LIMITS: HeadLimits = HeadLimits {
+        bytes: 64,
+        fields: 3,
+    };
 
     #[test]
     fn a_head_ends_where_its_empty_line_does() {
         for (bytes, expected) in [
-            (&b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody"[..], Scan::Complete(27)),
+            (
+                &b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody"[..],
+                Scan::Complete(27),
+            ),
             (b"GET / HTTP/1.0\r\n\r\n", Scan::Complete(18)),
             (b"GET / HTTP/1.1\r\nHost: a\r\n", Scan::Partial),
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r", Scan::Partial),
             (b"", Scan::Partial),
             (b"GET / HTTP/1.1\nHost: a\n\n", Scan::Bad(Fault::BadRequest)),
-            (b"GET / HTTP/1.1\r\nHost: a\n\r\n", Scan::Bad(Fault::BadRequest)),
-            (b"G / HTTP/1.1\r\na:1\r\nb:1\r\nc:1\r\n\r\n", Scan::Complete(31)),
-            (b"G / HTTP/1.1\r\na:1\r\nb:1\r\nc:1\r\nd:1\r\n\r\n", Scan::Bad(Fault::HeaderTooLarge)),
+            (
+                b"GET / HTTP/1.1\r\nHost: a\n\r\n",
+                Scan::Bad(Fault::BadRequest),
+            ),
+            (
+                b"G / HTTP/1.1\r\na:1\r\nb:1\r\nc:1\r\n\r\n",
+                Scan::Complete(31),
+            ),
+            (
+                b"G / HTTP/1.1\r\na:1\r\nb:1\r\nc:1\r\nd:1\r\n\r\n",
+                Scan::Bad(Fault::HeaderTooLarge),
+            ),
             (&[b'x'; 65], Scan::Bad(Fault::HeaderTooLarge)),
             (&[b'x'; 64], Scan::Partial),
         ] {
@@ -184,9 +203,16 @@ mod tests {
             }
         });
         let begin = Instant::now() + Duration::from_secs(60);
-        let times = HeadTimes { begin, total: Duration::from_secs(10), fresh: false };
+        let times = HeadTimes {
+            begin,
+            total: Duration::from_secs(10),
+            fresh: false,
+        };
         let stop = CancellationToken::new();
-        let limits = HeadLimits { bytes: 65_536, fields: 100 };
+        let limits = HeadLimits {
+            bytes: 65_536,
+            fields: 100,
+        };
         let head = read_head(&mut server, limits, times, &stop).await;
         assert_eq!(head, Err(NoHead::Fault(Fault::HeaderTimeout)));
         trickle.abort();
@@ -194,22 +220,42 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_or_stopped_connection_is_closed_without_a_word() {
-        let limits = HeadLimits { bytes: 65_536, fields: 100 };
+        let limits = HeadLimits {
+            bytes: 65_536,
+            fields: 100,
+        };
         let (_client, mut server) = tokio::io::duplex(64);
         let begin = Instant::now() + Duration::from_secs(60);
-        let times = HeadTimes { begin, total: Duration::from_secs(10), fresh: false };
+        let times = HeadTimes {
+            begin,
+            total: Duration::from_secs(10),
+            fresh: false,
+        };
         let stop = CancellationToken::new();
-        assert_eq!(read_head(&mut server, limits, times, &stop).await, Err(NoHead::Closed));
+        assert_eq!(
+            read_head(&mut server, limits, times, &stop).await,
+            Err(NoHead::Closed)
+        );
         stop.cancel();
-        assert_eq!(read_head(&mut server, limits, times, &stop).await, Err(NoHead::Closed));
+        assert_eq!(
+            read_head(&mut server, limits, times, &stop).await,
+            Err(NoHead::Closed)
+        );
     }
 
     #[tokio::test]
     async fn empty_lines_before_a_request_are_skipped() {
         let begin = Instant::now() + Duration::from_secs(60);
-        let times = HeadTimes { begin, total: Duration::from_secs(10), fresh: true };
+        let times = HeadTimes {
+            begin,
+            total: Duration::from_secs(10),
+            fresh: true,
+        };
         let mut bytes = &b"\r\n\r\nGET / HTTP/1.1\r\n\r\nrest"[..];
-        let limits = HeadLimits { bytes: 65_536, fields: 100 };
+        let limits = HeadLimits {
+            bytes: 65_536,
+            fields: 100,
+        };
         let head = read_head(&mut bytes, limits, times, &CancellationToken::new()).await;
         assert_eq!(head.as_deref(), Ok(&b"GET / HTTP/1.1\r\n\r\nrest"[..]));
     }

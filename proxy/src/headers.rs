@@ -26,8 +26,13 @@ const CLAIMS: [&str; 7] = [
 
 /// Hop-by-hop fields of a response (RFC 9110 §7.6.1), besides those Connection names. Framing
 /// (Transfer-Encoding) is Pingora's, and Connection and Upgrade stay on a 101.
-const HOP_BY_HOP: [&str; 5] =
-    ["keep-alive", "proxy-connection", "proxy-authenticate", "te", "http2-settings"];
+const HOP_BY_HOP: [&str; 5] = [
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "te",
+    "http2-settings",
+];
 
 /// What is known of a request when its header goes upstream.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +66,10 @@ impl Forwarding<'_> {
             request.insert_header(X_FORWARDED_HOST, self.authority)?;
         }
         let element = self.element(proto);
-        request.insert_header(FORWARDED, listed(received, FORWARDED.as_str(), kept, &element))?;
+        request.insert_header(
+            FORWARDED,
+            listed(received, FORWARDED.as_str(), kept, &element),
+        )?;
         if let Some(host) = self.host {
             request.insert_header(HOST, host)?;
         }
@@ -139,10 +147,18 @@ mod tests {
             request.append_header(*name, *value).expect("a header");
         }
         let peer: IpAddr = "2001:db8::1".parse().expect("an address");
-        let client = ClientAddress { client: peer, peer, peer_trusted: trusted };
+        let client = ClientAddress {
+            client: peer,
+            peer,
+            peer_trusted: trusted,
+        };
         let received = request.headers.clone();
-        let forwarding =
-            Forwarding { client, authority: "a.test:8443", tls: true, host: None };
+        let forwarding = Forwarding {
+            client,
+            authority: "a.test:8443",
+            tls: true,
+            host: None,
+        };
         forwarding.write(&mut request, &received).expect("written");
         request
     }
@@ -185,7 +201,10 @@ mod tests {
                 ("forwarded", "for=203.0.113.9"),
             ],
         );
-        assert_eq!(value(&request, "x-forwarded-for"), "203.0.113.9, 10.0.0.1, 2001:db8::1");
+        assert_eq!(
+            value(&request, "x-forwarded-for"),
+            "203.0.113.9, 10.0.0.1, 2001:db8::1"
+        );
         assert_eq!(value(&request, "x-forwarded-proto"), "http");
         assert!(value(&request, "forwarded").starts_with("for=203.0.113.9, for="));
     }
@@ -211,8 +230,12 @@ mod tests {
     #[test]
     fn a_switch_of_protocols_keeps_its_upgrade() {
         let mut response = ResponseHeader::build(101, None).expect("a response");
-        response.append_header("connection", "upgrade").expect("a header");
-        response.append_header("upgrade", "websocket").expect("a header");
+        response
+            .append_header("connection", "upgrade")
+            .expect("a header");
+        response
+            .append_header("upgrade", "websocket")
+            .expect("a header");
         strip_response(&mut response);
         assert!(response.headers.contains_key(UPGRADE));
     }

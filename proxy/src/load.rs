@@ -25,7 +25,10 @@ pub struct InFlight(Arc<AtomicU64>);
 impl Load {
     /// Requests in flight to `address` now.
     pub fn of(&self, address: SocketAddr) -> u64 {
-        self.counts.read().get(&address).map_or(0, |count| count.load(Ordering::Relaxed))
+        self.counts
+            .read()
+            .get(&address)
+            .map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// Counts one more request to `address` until the guard is dropped.
@@ -44,7 +47,9 @@ impl Load {
     /// All addresses with requests in flight, for `/status`.
     pub fn busy(&self) -> Vec<(SocketAddr, u64)> {
         let counts = self.counts.read();
-        let loads = counts.iter().map(|(address, count)| (*address, count.load(Ordering::Relaxed)));
+        let loads = counts
+            .iter()
+            .map(|(address, count)| (*address, count.load(Ordering::Relaxed)));
         loads.filter(|(_, load)| *load > 0).collect()
     }
 }

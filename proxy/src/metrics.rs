@@ -62,8 +62,11 @@ impl Metrics {
         };
         let buckets = || prometheus::exponential_buckets(0.0005, 2.0, 17);
         let request_seconds = Histogram::with_opts(
-            HistogramOpts::new("rhumb_http_request_seconds", "From a request's head to the end of its response.")
-                .buckets(buckets()?),
+            HistogramOpts::new(
+                "rhumb_http_request_seconds",
+                "From a request's head to the end of its response.",
+            )
+            .buckets(buckets()?),
         )?;
         registry.register(Box::new(request_seconds.clone()))?;
         let upstream_connect = HistogramVec::new(
@@ -84,7 +87,10 @@ impl Metrics {
             upstream_connect,
             regions: RwLock::default(),
             request_seconds,
-            retries: counter("http_retries_total", "Requests that went on to another endpoint.")?,
+            retries: counter(
+                "http_retries_total",
+                "Requests that went on to another endpoint.",
+            )?,
             connect_failures: counters(
                 "http_connect_failures_total",
                 "Connections to endpoints that failed.",
@@ -142,7 +148,10 @@ impl Metrics {
         if regions.len() >= MAX_REGIONS {
             return self.series("other");
         }
-        regions.entry(name.clone()).or_insert_with(|| self.series(name)).clone()
+        regions
+            .entry(name.clone())
+            .or_insert_with(|| self.series(name))
+            .clone()
     }
 
     fn series(&self, label: &str) -> Arc<RegionSeries> {
@@ -192,14 +201,22 @@ mod tests {
             metrics.finished(&series, "steered", 200, Duration::ZERO);
         }
         let families = registry.gather();
-        let requests = families.iter().find(|f| f.name() == "rhumb_http_requests_total");
-        assert_eq!(requests.map(|f| f.get_metric().len()), Some(MAX_REGIONS + 1));
+        let requests = families
+            .iter()
+            .find(|f| f.name() == "rhumb_http_requests_total");
+        assert_eq!(
+            requests.map(|f| f.get_metric().len()),
+            Some(MAX_REGIONS + 1)
+        );
     }
 
     #[test]
     fn a_registry_takes_them_once() {
         let registry = Registry::new();
         assert!(Metrics::new(&registry).is_ok());
-        assert!(Metrics::new(&registry).is_err(), "two proxies need two registries");
+        assert!(
+            Metrics::new(&registry).is_err(),
+            "two proxies need two registries"
+        );
     }
 }

@@ -4,14 +4,12 @@
 //! sees routes, upstream settings and decisions of one generation. Nothing is read or resolved here,
 //! and nothing here knows whether an endpoint is up.
 
+use crate::pattern::{Kind, MAX_HOST, normal_host, normal_pattern, normal_prefix};
 use crate::upstream::{Prepared, Upstream, UpstreamProblem};
 use ipnet::IpNet;
 use std::collections::HashMap;
 use std::fmt;
 use steering::{PoolId, ServiceId};
-
-/// The longest host name that can match; longer ones have no route (RFC 1035 §2.3.4).
-const MAX_HOST: usize = 255;
 
 /// The most times a request may go on to another endpoint.
 pub const MAX_RETRIES: u8 = 7;
@@ -109,7 +107,11 @@ impl Routes {
             match Prepared::new(upstream) {
                 Ok(prepared) => upstreams.push(prepared),
                 Err(UpstreamProblem { message, hint }) => {
-                    builder.problems.push(RouteProblem { owner, message, hint });
+                    builder.problems.push(RouteProblem {
+                        owner,
+                        message,
+                        hint,
+                    });
                 }
             }
         }
@@ -178,31 +180,14 @@ impl Paths {
         let mut end = path.len();
         loop {
             if end <= self.longest
-                && let Some(number) = path.get(..end).and_then(|prefix| self.by_prefix.get(prefix))
+                && let Some(number) = path
+                    .get(..end)
+                    .and_then(|prefix| self.by_prefix.get(prefix))
             {
                 return Some(*number);
             }
             end = path.get(..end)?.rfind('/')?;
         }
-    }
-}
-
-/// The host of an authority in lower case, without port and trailing dot; `None` when it is too long
-/// or empty. IPv6 literals keep their brackets.
-pub(crate) fn normal_host<'b>(authority: &str, buffer: &'b mut [u8; MAX_HOST]) -> Option<&'b str> {
-    let host = host_of(authority);
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let room = buffer.get_mut(..host.len()).filter(|room| !room.is_empty())?;
-    room.copy_from_slice(host.as_bytes());
-    room.make_ascii_lowercase();
-    std::str::from_utf8(room).ok()
-}
-
-/// An authority without its port (RFC 3986 §3.2.2).
-pub(crate) fn host_of(authority: &str) -> &str {
-    match authority.find(']') {
-        Some(close) if authority.starts_with('[') => authority.get(..=close).unwrap_or(authority),
-        _ => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
     }
 }
 
@@ -217,16 +202,27 @@ impl Builder {
     fn add(&mut self, spec: &RouteSpec) {
         let number = self.routes.routes.len() as u32;
         self.names.push(spec.name.clone());
-        self.routes.routes.push(Route { service: spec.service, retries: spec.retries });
+        self.routes.routes.push(Route {
+            service: spec.service,
+            retries: spec.retries,
+        });
         if spec.retries > MAX_RETRIES {
             let message = format!("{} retries are too many", spec.retries);
             self.problem(spec, message, format!("use 0 to {MAX_RETRIES}"));
         }
         if spec.hosts.is_empty() {
-            self.problem(spec, "it has no host".to_owned(), "name one, or `*` for any".to_owned());
+            self.problem(
+                spec,
+                "it has no host".to_owned(),
+                "name one, or `*` for any".to_owned(),
+            );
         }
         let root = [String::from("/")];
-        let paths = if spec.paths.is_empty() { &root[..] } else { &spec.paths };
+        let paths = if spec.paths.is_empty() {
+            &root[..]
+        } else {
+            &spec.paths
+        };
         for host in &spec.hosts {
             for path in paths {
                 self.add_one(spec, number, host, path);
@@ -258,42 +254,12 @@ impl Builder {
     }
 
     fn problem(&mut self, spec: &RouteSpec, message: String, hint: String) {
-        self.problems.push(RouteProblem { owner: spec.name.clone(), message, hint });
+        self.problems.push(RouteProblem {
+            owner: spec.name.clone(),
+            message,
+            hint,
+        });
     }
-}
-
-enum Kind {
-    Exact,
-    Wildcard,
-    Any,
-}
-
-fn normal_prefix(path: &str) -> Option<&str> {
-    let clean = path.starts_with('/') && !path.contains(|c: char| "?#".contains(c) || c <= ' ');
-    clean.then(|| path.trim_end_matches('/'))
-}
-
-fn normal_pattern(host: &str) -> Option<(Kind, Box<str>)> {
-    if host == "*" {
-        return Some((Kind::Any, "*".into()));
-    }
-    let (kind, name) = match host.strip_prefix("*.") {
-        Some(rest) => (Kind::Wildcard, rest),
-        None => (Kind::Exact, host),
-    };
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    let literal = name.starts_with('[') && name.ends_with(']');
-    let letters = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    let address = |text: &str| text.parse::<std::net::Ipv6Addr>().is_ok();
-    let good = match literal {
-        true => name.get(1..name.len() - 1).is_some_and(address),
-        false => name.len() < MAX_HOST && name.split('.').all(letters),
-    };
-    good.then(|| (kind, name.into()))
 }
 
 #[cfg(test)]
@@ -313,7 +279,10 @@ mod tests {
                 retries: 1,
             })
             .collect();
-        Routes::build(RoutesSpec { routes, ..RoutesSpec::default() })
+        Routes::build(RoutesSpec {
+            routes,
+            ..RoutesSpec::default()
+        })
     }
 
     #[test]
@@ -349,7 +318,9 @@ mod tests {
             ("", "/", None),
             (":80", "/", None),
         ] {
-            let found = routes.find(authority, path).map(|route| route.service.index());
+            let found = routes
+                .find(authority, path)
+                .map(|route| route.service.index());
             assert_eq!(found, service, "{authority}{path}");
         }
     }

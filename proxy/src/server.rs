@@ -3,18 +3,21 @@
 use crate::access_log::AccessLog;
 use crate::client_address::canonical;
 use crate::connection::Shared;
+use crate::draws::Draws;
 use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::observe::Observe;
-use crate::service::{Draws, Service};
+use crate::service::Service;
 use crate::settings::Settings;
 use crate::tls;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::protocols::http::v2::server::default_h2_options;
 use pingora_core::server::configuration::ServerConf;
+use pingora_core::tls::load_platform_certs_incl_env_into_store;
 use pingora_proxy::{HttpProxy, http_proxy};
 use prometheus::{IntCounter, IntGauge, Registry};
+use rustls::RootCertStore;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,6 +55,11 @@ pub enum StartError {
     /// The metrics are registered already.
     #[error("cannot register the proxy's metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// The system's certificate authorities cannot be read, which TLS to endpoints begins with.
+    #[error(
+        "cannot read the system's certificate authorities: {0}; mend them or point SSL_CERT_FILE elsewhere"
+    )]
+    Authorities(String),
     /// TLS could not be set up.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -88,8 +96,11 @@ impl Server {
         registry: &Registry,
         observer: Arc<dyn Observe>,
     ) -> Result<Handle, StartError> {
-        let plain: Vec<TcpListener> =
-            settings.http.iter().map(|address| bind(*address)).collect::<Result<_, _>>()?;
+        let plain: Vec<TcpListener> = settings
+            .http
+            .iter()
+            .map(|address| bind(*address))
+            .collect::<Result<_, _>>()?;
         let mut secure = Vec::new();
         for listener in &settings.https {
             let config = tls::server_config(listener.certificates.clone())?;
@@ -110,6 +121,9 @@ impl Server {
             observer,
             draws: Draws::new(),
         };
+        // Pingora reads them too, but panics where it cannot.
+        load_platform_certs_incl_env_into_store(&mut RootCertStore::empty())
+            .map_err(|error| StartError::Authorities(error.to_string()))?;
         let proxy = Arc::new(pingora(&settings, service));
         let (shutdown, watching) = watch::channel(false);
         let stop = CancellationToken::new();
@@ -127,7 +141,14 @@ impl Server {
             drain_time: settings.drain_time,
         };
         let slots = Arc::new(Semaphore::new(settings.max_connections));
-        let shared = Arc::new(Shared { proxy, settings, metrics, log, stop, shutdown: watching });
+        let shared = Arc::new(Shared {
+            proxy,
+            settings,
+            metrics,
+            log,
+            stop,
+            shutdown: watching,
+        });
         for listener in plain {
             handle.http.extend(listener.local_addr().ok());
             handle.accept_on(listener, None, &shared, &slots);
@@ -202,10 +223,18 @@ impl Handle {
         let _ = self.shutdown.send(true);
         self.proxy.http_cleanup().await;
         self.tasks.close();
-        if tokio::time::timeout(self.drain_time, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(self.drain_time, self.tasks.wait())
+            .await
+            .is_err()
+        {
             let left = self.metrics.connections.get();
-            self.metrics.drained.inc_by(u64::try_from(left).unwrap_or(0));
-            tracing::warn!(connections = left, "the drain time is over; busy connections are cut");
+            self.metrics
+                .drained
+                .inc_by(u64::try_from(left).unwrap_or(0));
+            tracing::warn!(
+                connections = left,
+                "the drain time is over; busy connections are cut"
+            );
             self.cut.cancel();
             self.tasks.wait().await;
         }
@@ -242,7 +271,10 @@ impl Drop for Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("http", &self.http).field("https", &self.https).finish()
+        f.debug_struct("Handle")
+            .field("http", &self.http)
+            .field("https", &self.https)
+            .finish()
     }
 }
 

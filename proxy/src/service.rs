@@ -5,32 +5,28 @@
 //! on to the next endpoint only when nothing of it was sent.
 
 use crate::access_log::AccessLog;
-use crate::client_address::{ClientAddress, canonical};
+use crate::draws::Draws;
 use crate::exchange::{Attempt, Exchange, Steered};
 use crate::fault::Fault;
 use crate::headers::{self, Forwarding};
 use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::observe::Observe;
-use crate::route::Routes;
 use crate::settings::Settings;
 use crate::upstream::Prepared;
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
-use pingora_core::protocols::http::authority::{RawTargetAuthority, raw_target_authority};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use std::any::Any;
-use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use steering::{Client, Decision, EndpointId, Reader, Reason, Silent, Verdict, Want, draw};
+use steering::Reader;
 
 /// How long the rest of a body may be read and thrown away, so that the connection can be kept.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -52,69 +48,19 @@ pub(crate) struct Service {
     pub draws: Draws,
 }
 
-/// The random numbers of requests: a counter behind a mixing function with a random seed.
-#[derive(Debug)]
-pub(crate) struct Draws {
-    seed: u64,
-    count: AtomicU64,
-}
-
-impl Draws {
-    /// Seeded by the process.
-    pub(crate) fn new() -> Self {
-        Self { seed: RandomState::new().hash_one(0_u8), count: AtomicU64::new(0) }
-    }
-
-    fn next(&self) -> u64 {
-        draw::mix(self.count.fetch_add(1, Ordering::Relaxed), self.seed)
-    }
-}
-
 impl Service {
-    /// Routes and decides. After it the exchange holds a decision with at least one endpoint.
-    fn steer(&self, session: &Session, ctx: &mut Exchange) -> Result<(), Fault> {
-        let request = session.req_header();
-        if request.headers.len() > self.settings.max_headers {
-            return Err(Fault::HeaderTooLarge);
-        }
-        let snapshot = self.reader.snapshot();
-        let routes = snapshot.table().planes().find::<Routes>();
-        let trusted = routes.map(Routes::trusted_proxies).unwrap_or_default();
-        let client = ClientAddress::of(peer_of(session), &request.headers, trusted);
-        let located = snapshot.locate(client.client);
-        (ctx.client, ctx.located) = (Some(client), Some(located));
-        if request.method == Method::CONNECT {
-            return Err(Fault::MethodNotAllowed);
-        }
-        let authority = headers::authority(request).ok_or(Fault::BadRequest)?;
-        authority.clone_into(&mut ctx.authority);
-        let route = routes
-            .and_then(|routes| routes.find(authority, path_of(request)))
-            .ok_or(Fault::NoRoute)?
-            .clone();
-
-        let draw = self.draws.next();
-        let who = Client { address: client.client, located: Some(located) };
-        let mut decision = snapshot.decide(route.service, &who, Want::http(draw), &mut Silent);
-        let endpoints = snapshot.table().endpoints();
-        let load = |id: EndpointId| endpoints.get(id.index()).map_or(0, |e| self.load.of(e.address));
-        decision.prefer_less_loaded(draw, load);
-        self.observer.on_decision(&snapshot, &decision);
-
-        let fault = fault_of(&decision);
-        let steered = Steered { snapshot, route, decision };
-        ctx.region = Some(self.metrics.region(steered.region()));
-        ctx.steered = Some(steered);
-        fault.map_or(Ok(()), Err)
-    }
-
     /// Answers with a problem document. The connection is kept only if the client may have the rest of
     /// its body read.
     async fn refuse(&self, session: &mut Session, ctx: &mut Exchange, fault: Fault) {
         ctx.fault = Some(fault);
-        self.metrics.faults.with_label_values(&[fault.reason()]).inc();
+        self.metrics
+            .faults
+            .with_label_values(&[fault.reason()])
+            .inc();
         let body = fault.document(ctx.service());
-        let Ok(header) = fault.header(&body) else { return };
+        let Ok(header) = fault.header(&body) else {
+            return;
+        };
         if session.get_header(http::header::EXPECT).is_some() {
             session.set_keepalive(None);
         }
@@ -154,40 +100,15 @@ impl Service {
         if let (Some(took), Some(region)) = (took, &ctx.region) {
             region.upstream_connect.observe(took.as_secs_f64());
         }
-        let layers = digest.map(|digest| digest.timing_digest.as_slice()).unwrap_or_default();
-        let tcp = layers.first().and_then(|layer| layer.as_ref()?.establishment_duration);
+        let layers = digest
+            .map(|digest| digest.timing_digest.as_slice())
+            .unwrap_or_default();
+        let tcp = layers
+            .first()
+            .and_then(|layer| layer.as_ref()?.establishment_duration);
         if let (Some(tcp), Some(steered), Some(id)) = (tcp, &ctx.steered, ctx.attempt.endpoint) {
             self.observer.on_connect(&steered.snapshot, id, tcp);
         }
-    }
-}
-
-/// Why a decision serves nobody; `None` when it does.
-fn fault_of(decision: &Decision) -> Option<Fault> {
-    match (decision.verdict, decision.reason) {
-        (Verdict::Refused, Reason::ResidencyExhausted) => Some(Fault::ResidencyExhausted),
-        (Verdict::Refused, _) => Some(Fault::PolicyExhausted),
-        (Verdict::NoService, _) => Some(Fault::NoMatch),
-        _ if decision.endpoints.is_empty() => Some(Fault::NoEndpoint),
-        _ => None,
-    }
-}
-
-/// The peer of the client's connection.
-fn peer_of(session: &Session) -> IpAddr {
-    let peer = session.client_addr().and_then(|address| address.as_inet().copied());
-    // Every stream of ours knows its peer; nothing is trusted that comes from nowhere.
-    canonical(peer.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))).ip()
-}
-
-/// The path of a request target in origin or absolute form (RFC 9112 §3.2).
-fn path_of(request: &RequestHeader) -> &str {
-    match raw_target_authority(request.raw_path()) {
-        RawTargetAuthority::Absolute { path_and_query, .. } => {
-            let path = std::str::from_utf8(path_and_query).unwrap_or("/");
-            if path.starts_with('/') { path } else { "/" }
-        }
-        _ => std::str::from_utf8(request.raw_path()).unwrap_or_else(|_| request.uri.path()),
     }
 }
 
@@ -236,7 +157,8 @@ impl ProxyHttp for Service {
         ctx: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
         let peer = self.connect(session, ctx);
-        peer.map(Box::new).ok_or_else(|| Error::explain(ErrorType::InternalError, "no endpoint left"))
+        peer.map(Box::new)
+            .ok_or_else(|| Error::explain(ErrorType::InternalError, "no endpoint left"))
     }
 
     async fn connected_to_upstream(
@@ -260,8 +182,12 @@ impl ProxyHttp for Service {
         request: &mut RequestHeader,
         ctx: &mut Exchange,
     ) -> Result<()> {
-        let Some(client) = ctx.client else { return Ok(()) };
-        let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let Some(client) = ctx.client else {
+            return Ok(());
+        };
+        let tls = session
+            .digest()
+            .is_some_and(|digest| digest.ssl_digest.is_some());
         let upstream = ctx.steered.as_ref().and_then(Steered::upstream);
         let forwarding = Forwarding {
             client,
@@ -309,9 +235,14 @@ impl ProxyHttp for Service {
         mut error: Box<Error>,
     ) -> Box<Error> {
         let fault = Fault::of(&error);
-        self.metrics.connect_failures.with_label_values(&[fault.reason()]).inc();
+        self.metrics
+            .connect_failures
+            .with_label_values(&[fault.reason()])
+            .inc();
         ctx.attempt.in_flight = None;
-        let Some(steered) = &ctx.steered else { return error };
+        let Some(steered) = &ctx.steered else {
+            return error;
+        };
         if let Some(id) = ctx.attempt.endpoint {
             self.observer.on_connect_failure(&steered.snapshot, id);
         }
@@ -364,22 +295,31 @@ impl ProxyHttp for Service {
         session.set_keepalive(None);
         if answered || fault == Fault::ClientClosed {
             ctx.fault = Some(fault);
-            self.metrics.faults.with_label_values(&[fault.reason()]).inc();
+            self.metrics
+                .faults
+                .with_label_values(&[fault.reason()])
+                .inc();
         } else {
             self.refuse(session, ctx, fault).await;
         }
-        FailToProxy { error_code: fault.status(), can_reuse_downstream: false }
+        FailToProxy {
+            error_code: fault.status(),
+            can_reuse_downstream: false,
+        }
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Exchange) {
-        let sent = session.response_written().map(|response| response.status.as_u16());
+        let sent = session
+            .response_written()
+            .map(|response| response.status.as_u16());
         let unanswered = ctx.fault.map_or(0, Fault::status);
         let status = sent.unwrap_or(unanswered);
         let region = match &ctx.region {
             Some(region) => region.clone(),
             None => self.metrics.region(None),
         };
-        self.metrics.finished(&region, ctx.verdict(), status, ctx.began.elapsed());
+        self.metrics
+            .finished(&region, ctx.verdict(), status, ctx.began.elapsed());
         if self.log.is_on() {
             self.log.write(&ctx.record(session, status));
         }

@@ -55,11 +55,21 @@ impl ClientStream {
         let (tcp, session) = tls.get_ref();
         let fd = tcp.as_raw_fd();
         let h2 = session.alpn_protocol() == Some(b"h2");
-        let version = session.protocol_version().and_then(|v| v.as_str()).unwrap_or("unknown");
-        let suite = session.negotiated_cipher_suite().and_then(|s| s.suite().as_str());
-        let digest =
-            SslDigest::new(suite.unwrap_or("unknown"), version, None, None, Vec::new());
-        Self::new(Transport::Tls(Box::new(tls)), fd, peer, Some(Arc::new(digest)), h2)
+        let version = session
+            .protocol_version()
+            .and_then(|v| v.as_str())
+            .unwrap_or("unknown");
+        let suite = session
+            .negotiated_cipher_suite()
+            .and_then(|s| s.suite().as_str());
+        let digest = SslDigest::new(suite.unwrap_or("unknown"), version, None, None, Vec::new());
+        Self::new(
+            Transport::Tls(Box::new(tls)),
+            fd,
+            peer,
+            Some(Arc::new(digest)),
+            h2,
+        )
     }
 
     fn new(
@@ -91,7 +101,10 @@ impl ClientStream {
 impl fmt::Debug for ClientStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tls = self.tls.is_some();
-        f.debug_struct("ClientStream").field("fd", &self.fd).field("tls", &tls).finish()
+        f.debug_struct("ClientStream")
+            .field("fd", &self.fd)
+            .field("tls", &tls)
+            .finish()
     }
 }
 
@@ -213,13 +226,18 @@ impl Ssl for ClientStream {
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.tls.as_ref().map(|_| if self.h2 { ALPN::H2 } else { ALPN::H1 })
+        self.tls
+            .as_ref()
+            .map(|_| if self.h2 { ALPN::H2 } else { ALPN::H1 })
     }
 }
 
 impl GetTimingDigest for ClientStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        vec![Some(TimingDigest { established_ts: self.accepted, ..TimingDigest::default() })]
+        vec![Some(TimingDigest {
+            established_ts: self.accepted,
+            ..TimingDigest::default()
+        })]
     }
 }
 

@@ -17,7 +17,9 @@ const SESSIONS: usize = 8192;
 /// # Errors
 ///
 /// When no random numbers can be had for the ticket key.
-pub(crate) fn server_config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, rustls::Error> {
+pub(crate) fn server_config(
+    certificates: Arc<Certificates>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&versions)?

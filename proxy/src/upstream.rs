@@ -153,7 +153,7 @@ impl Prepared {
         let Some(tls) = &upstream.tls else {
             return String::new();
         };
-        let host = upstream.host.as_deref().map(crate::route::host_of);
+        let host = upstream.host.as_deref().map(crate::pattern::host_of);
         match tls.server_name.as_deref().or(host) {
             Some(name) => name.to_owned(),
             None => address.ip().to_string(),

@@ -25,7 +25,9 @@ pub struct Response {
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         let prefix = format!("{name}: ");
-        self.head.lines().find_map(|line| line.strip_prefix(&prefix))
+        self.head
+            .lines()
+            .find_map(|line| line.strip_prefix(&prefix))
     }
 
     pub fn text(&self) -> &str {
@@ -46,16 +48,27 @@ pub async fn once(address: SocketAddr, request: &str) -> Response {
 
 /// `GET path` for a host.
 pub async fn get(address: SocketAddr, host: &str, path: &str) -> Response {
-    once(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await
+    once(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+    )
+    .await
 }
 
 pub async fn connect(address: SocketAddr) -> Client<TcpStream> {
-    Client::over(TcpStream::connect(address).await.expect("the proxy listens"))
+    Client::over(
+        TcpStream::connect(address)
+            .await
+            .expect("the proxy listens"),
+    )
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub fn over(io: S) -> Self {
-        Self { io, rest: Vec::new() }
+        Self {
+            io,
+            rest: Vec::new(),
+        }
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {
@@ -80,7 +93,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             if (100..200).contains(&status) && status != 101 {
                 continue;
             }
-            let mut response = Response { status, head, body: Vec::new() };
+            let mut response = Response {
+                status,
+                head,
+                body: Vec::new(),
+            };
             if method != "HEAD" && status != 101 && status != 204 && status != 304 {
                 response.body = self.body(&response).await;
             }
@@ -92,7 +109,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         loop {
             if let Some(end) = self.rest.windows(4).position(|w| w == b"\r\n\r\n") {
                 let head: Vec<u8> = self.rest.drain(..end + 4).collect();
-                return Some(String::from_utf8_lossy(&head).replace("\r\n", "\n").to_lowercase());
+                return Some(
+                    String::from_utf8_lossy(&head)
+                        .replace("\r\n", "\n")
+                        .to_lowercase(),
+                );
             }
             self.more().await?;
         }
@@ -141,7 +162,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Reads some more; `None` at the end of the connection, however it ends.
     async fn more(&mut self) -> Option<usize> {
         let mut buffer = vec![0; 65_536];
-        let read = timeout(PATIENCE, self.io.read(&mut buffer)).await.expect("the proxy hangs");
+        let read = timeout(PATIENCE, self.io.read(&mut buffer))
+            .await
+            .expect("the proxy hangs");
         let n = read.ok().filter(|n| *n > 0)?;
         self.rest.extend_from_slice(&buffer[..n]);
         Some(n)

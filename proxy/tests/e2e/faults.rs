@@ -31,27 +31,73 @@ async fn every_refusal_is_a_problem_document_with_its_reason() {
     for (host, path, client, status, reason) in [
         ("none.test", "/", "198.51.100.1", 404, "no_route"),
         ("pinned.test", "/", "192.0.2.1", 451, "residency_exhausted"),
-        ("refusing.test", "/", "198.51.100.1", 503, "policy_exhausted"),
-        ("empty.test", "/", "198.51.100.1", 503, "policy_exhausted|no_endpoint"),
+        (
+            "refusing.test",
+            "/",
+            "198.51.100.1",
+            503,
+            "policy_exhausted",
+        ),
+        (
+            "empty.test",
+            "/",
+            "198.51.100.1",
+            503,
+            "policy_exhausted|no_endpoint",
+        ),
         ("gone.test", "/", "198.51.100.1", 502, "connect_failed"),
-        ("open.test", "/hangup", "198.51.100.1", 502, "endpoint_failed"),
-        ("open.test", "/silent", "198.51.100.1", 504, "endpoint_timeout"),
+        (
+            "open.test",
+            "/hangup",
+            "198.51.100.1",
+            502,
+            "endpoint_failed",
+        ),
+        (
+            "open.test",
+            "/silent",
+            "198.51.100.1",
+            504,
+            "endpoint_timeout",
+        ),
         ("bad host", "/", "198.51.100.1", 400, "bad_request"),
     ] {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {client}\r\n\r\n");
         let response = once(proxy.address(), &request).await;
         assert_eq!(response.status, status, "{host}{path}");
-        let told = response.header("rhumb-reason").expect("a reason").to_owned();
+        let told = response
+            .header("rhumb-reason")
+            .expect("a reason")
+            .to_owned();
         assert!(reason.split('|').any(|r| r == told), "{host}{path}: {told}");
-        assert_eq!(response.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            response.header("content-type"),
+            Some("application/problem+json")
+        );
         let problem = response.json();
-        assert_eq!((problem["status"].as_u64(), problem["reason"].as_str()), (Some(status.into()), Some(told.as_str())));
-        assert!(!response.text().contains("127.0.0.1"), "no address leaks: {}", response.text());
+        assert_eq!(
+            (problem["status"].as_u64(), problem["reason"].as_str()),
+            (Some(status.into()), Some(told.as_str()))
+        );
+        assert!(
+            !response.text().contains("127.0.0.1"),
+            "no address leaks: {}",
+            response.text()
+        );
         let routed = status != 404 && status != 400;
-        assert_eq!(problem["service"].is_string(), routed, "{}", response.text());
+        assert_eq!(
+            problem["service"].is_string(),
+            routed,
+            "{}",
+            response.text()
+        );
     }
-    let served = once(proxy.address(), "GET / HTTP/1.1\r\nHost: pinned.test\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n").await;
+    let served = once(
+        proxy.address(),
+        "GET / HTTP/1.1\r\nHost: pinned.test\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n",
+    )
+    .await;
     assert_eq!(served.status, 200, "the pin is only for whom it pins");
 }
 
@@ -73,11 +119,21 @@ async fn retries_are_bounded_and_stay_within_the_decision() {
     let dead = [nobody().await, nobody().await, nobody().await];
     let mut service = service("a.test", failover(&[0, 1]));
     service.retries = 1;
-    let setup = Setup::new(vec![pool(EU, &dead), pool(US, &[us.address])], vec![service]);
+    let setup = Setup::new(
+        vec![pool(EU, &dead), pool(US, &[us.address])],
+        vec![service],
+    );
     let proxy = setup.start().await;
     let response = get(proxy.address(), "a.test", "/").await;
-    assert_eq!((response.status, response.header("rhumb-reason")), (502, Some("connect_failed")));
-    assert_eq!(proxy.metric("rhumb_http_connect_failures_total"), 2.0, "one retry");
+    assert_eq!(
+        (response.status, response.header("rhumb-reason")),
+        (502, Some("connect_failed"))
+    );
+    assert_eq!(
+        proxy.metric("rhumb_http_connect_failures_total"),
+        2.0,
+        "one retry"
+    );
     assert!(us.received().is_empty(), "another pool is another decision");
 }
 
@@ -86,10 +142,15 @@ async fn what_may_have_been_sent_is_not_sent_again() {
     let (one, two) = (Origin::start("one").await, Origin::start("two").await);
     let proxy = simple(&[one.address, two.address]).start().await;
     for method in ["POST", "GET"] {
-        let request = format!("{method} /hangup HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n");
+        let request =
+            format!("{method} /hangup HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n");
         assert_eq!(once(proxy.address(), &request).await.status, 502);
     }
-    assert_eq!(one.received().len() + two.received().len(), 2, "each was sent once");
+    assert_eq!(
+        one.received().len() + two.received().len(),
+        2,
+        "each was sent once"
+    );
 }
 
 #[tokio::test]
@@ -97,10 +158,15 @@ async fn a_trickling_head_is_cut() {
     let mut setup = simple(&[nobody().await]);
     setup.settings.header_timeout = Duration::from_millis(300);
     let proxy = setup.start().await;
-    let (mut read, mut write) = tokio::net::TcpStream::connect(proxy.address()).await.expect("connected").into_split();
+    let (mut read, mut write) = tokio::net::TcpStream::connect(proxy.address())
+        .await
+        .expect("connected")
+        .into_split();
     let trickle = tokio::spawn(async move {
-        let mut bytes = b"GET / HTTP/1.1\r\nX-Slow: ".iter().chain(std::iter::repeat(&b'x'));
-        while let Some(byte) = bytes.next() {
+        let bytes = b"GET / HTTP/1.1\r\nX-Slow: "
+            .iter()
+            .chain(std::iter::repeat(&b'x'));
+        for byte in bytes {
             if write.write_all(&[*byte]).await.is_err() {
                 break;
             }
@@ -111,7 +177,10 @@ async fn a_trickling_head_is_cut() {
     // A reset after the answer is as good as an end.
     let _ = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut answer).await;
     let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("header_timeout"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("header_timeout"),
+        "{answer}"
+    );
     assert_eq!(proxy.metric("rhumb_http_header_timeouts_total"), 1.0);
     trickle.abort();
 }
@@ -123,9 +192,18 @@ async fn heads_have_bounds() {
     setup.settings.max_header_bytes = 8 * 1024;
     setup.settings.max_headers = 20;
     let proxy = setup.start().await;
-    let long = format!("GET / HTTP/1.1\r\nHost: a.test\r\nX: {}\r\n\r\n", "x".repeat(10_000));
-    let many = format!("GET / HTTP/1.1\r\nHost: a.test\r\n{}\r\n", "X: y\r\n".repeat(30));
-    let good = format!("GET / HTTP/1.1\r\nHost: a.test\r\n{}\r\n", "X: y\r\n".repeat(10));
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: a.test\r\nX: {}\r\n\r\n",
+        "x".repeat(10_000)
+    );
+    let many = format!(
+        "GET / HTTP/1.1\r\nHost: a.test\r\n{}\r\n",
+        "X: y\r\n".repeat(30)
+    );
+    let good = format!(
+        "GET / HTTP/1.1\r\nHost: a.test\r\n{}\r\n",
+        "X: y\r\n".repeat(10)
+    );
     for (request, status) in [(long, 431), (many, 431), (good, 200)] {
         let response = once(proxy.address(), &request).await;
         assert_eq!(response.status, status);
@@ -145,7 +223,10 @@ async fn connections_have_a_cap() {
         assert_eq!(client.response().await.status, 200);
         kept.push(client);
     }
-    assert!(connect(proxy.address()).await.is_closed().await, "the third is closed at once");
+    assert!(
+        connect(proxy.address()).await.is_closed().await,
+        "the third is closed at once"
+    );
     assert_eq!(proxy.metric("rhumb_http_connections_over_cap_total"), 1.0);
     drop(kept);
 }
@@ -167,7 +248,10 @@ async fn the_access_log_tells_the_whole_story() {
     let lines: Vec<serde_json::Value> = loop {
         let text = std::fs::read_to_string(&path).expect("a log");
         if text.lines().count() == 3 {
-            break text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+            break text
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("JSON"))
+                .collect();
         }
         tokio::task::yield_now().await;
     };
@@ -187,10 +271,19 @@ async fn the_access_log_tells_the_whole_story() {
         assert_eq!(lines[0][key], value, "{}", lines[0]);
     }
     assert_eq!(lines[0]["endpoint"], origin.address.to_string());
-    assert_eq!((lines[0]["status"].as_u64(), lines[0]["bytes"].as_u64()), (Some(200), Some(2)));
+    assert_eq!(
+        (lines[0]["status"].as_u64(), lines[0]["bytes"].as_u64()),
+        (Some(200), Some(2))
+    );
     assert!(lines[0]["seconds"].is_number() && lines[0]["upstream_connect_seconds"].is_number());
-    assert_eq!((lines[1]["status"].as_u64(), lines[1]["reason"].as_str()), (Some(404), Some("no_route")));
-    assert_eq!((lines[2]["status"].as_u64(), lines[2]["reason"].as_str()), (Some(400), Some("bad_request")));
+    assert_eq!(
+        (lines[1]["status"].as_u64(), lines[1]["reason"].as_str()),
+        (Some(404), Some("no_route"))
+    );
+    assert_eq!(
+        (lines[2]["status"].as_u64(), lines[2]["reason"].as_str()),
+        (Some(400), Some("bad_request"))
+    );
 }
 
 #[tokio::test]
@@ -204,27 +297,43 @@ async fn stopping_lets_requests_end_and_cuts_what_never_does() {
     idle.send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
     idle.response().await;
     let mut stuck = connect(address).await;
-    stuck.send(b"GET /silent HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    stuck
+        .send(b"GET /silent HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        .await;
     while origin.received().len() < 2 {
         tokio::task::yield_now().await;
     }
     proxy.handle.stop().await;
     assert!(idle.is_closed().await, "an idle connection is closed");
     assert!(stuck.try_response().await.is_none(), "a stuck one is cut");
-    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens");
+    assert!(
+        tokio::net::TcpStream::connect(address).await.is_err(),
+        "nobody listens"
+    );
 }
 
 #[tokio::test]
 async fn an_address_in_use_is_named() {
-    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
     let address = taken.local_addr().expect("an address");
-    let settings = proxy::Settings { http: vec![address], ..proxy::Settings::default() };
+    let settings = proxy::Settings {
+        http: vec![address],
+        ..proxy::Settings::default()
+    };
     let table = steering::Table::compile(steering::TableSpec::default()).expect("an empty table");
     let geo = steering::LocationTableBuilder::default().build("none");
     let snapshot = steering::Snapshot::new(table.into(), geo.into(), steering::Timestamp(1));
     let (_publisher, reader) = steering::channel(snapshot);
     let registry = prometheus::Registry::new();
-    let started = proxy::Server::start(settings, reader, &registry, std::sync::Arc::new(proxy::Unobserved)).await;
+    let started = proxy::Server::start(
+        settings,
+        reader,
+        &registry,
+        std::sync::Arc::new(proxy::Unobserved),
+    )
+    .await;
     let error = started.expect_err("the port is taken").to_string();
     assert!(error.contains(&address.to_string()), "{error}");
 }

@@ -23,7 +23,11 @@ async fn requests_go_where_host_path_and_client_say() {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {client}\r\n\r\n");
         let response = once(proxy.address(), &request).await;
-        assert_eq!((response.status, response.text()), (200, origin), "{host}{path} from {client}");
+        assert_eq!(
+            (response.status, response.text()),
+            (200, origin),
+            "{host}{path} from {client}"
+        );
     }
 }
 
@@ -32,10 +36,20 @@ async fn absolute_form_is_routed_by_its_path() {
     let origin = Origin::start("us").await;
     let mut only_api = service("a.test", only(0));
     only_api.paths = vec!["/api"];
-    let proxy = Setup::new(vec![pool(US, &[origin.address])], vec![only_api]).start().await;
-    for (target, status) in [("http://a.test/api/x", 200), ("http://a.test/other", 404), ("http://a.test", 404)] {
+    let proxy = Setup::new(vec![pool(US, &[origin.address])], vec![only_api])
+        .start()
+        .await;
+    for (target, status) in [
+        ("http://a.test/api/x", 200),
+        ("http://a.test/other", 404),
+        ("http://a.test", 404),
+    ] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n");
-        assert_eq!(once(proxy.address(), &request).await.status, status, "{target}");
+        assert_eq!(
+            once(proxy.address(), &request).await.status,
+            status,
+            "{target}"
+        );
     }
 }
 
@@ -77,7 +91,14 @@ async fn hop_by_hop_fields_end_at_the_proxy() {
                    Proxy-Connection: keep-alive\r\nX-Kept: 1\r\n\r\n";
     let response = once(proxy.address(), request).await;
     let head = origin.last();
-    for name in ["x-mine", "keep-alive", "te", "proxy-authorization", "upgrade", "proxy-connection"] {
+    for name in [
+        "x-mine",
+        "keep-alive",
+        "te",
+        "proxy-authorization",
+        "upgrade",
+        "proxy-connection",
+    ] {
         assert!(!head.contains(&format!("\n{name}:")), "{name} in {head}");
     }
     assert!(head.contains("\nx-kept: 1\n"), "{head}");
@@ -91,21 +112,36 @@ async fn bodies_pass_in_either_framing_and_any_size() {
     let proxy = simple(&[origin.address]).start().await;
     let body = vec![b'b'; 10 * 1024 * 1024];
     let mut client = connect(proxy.address()).await;
-    let head = format!("POST /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     client.send(head.as_bytes()).await;
     client.send(&body).await;
-    assert!(client.response().await.body == body, "10 MiB with a length, there and back");
+    assert!(
+        client.response().await.body == body,
+        "10 MiB with a length, there and back"
+    );
 
-    client.send(b"POST /chunked HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    client
+        .send(b"POST /chunked HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await;
     for chunk in body[..1024 * 1024].chunks(50_000) {
-        client.send(format!("{:x}\r\n", chunk.len()).as_bytes()).await;
+        client
+            .send(format!("{:x}\r\n", chunk.len()).as_bytes())
+            .await;
         client.send(chunk).await;
         client.send(b"\r\n").await;
     }
     client.send(b"0\r\n\r\n").await;
-    assert!(client.response().await.body == body[..1024 * 1024], "1 MiB in chunks, on the same connection");
+    assert!(
+        client.response().await.body == body[..1024 * 1024],
+        "1 MiB in chunks, on the same connection"
+    );
 
-    client.send(b"GET /big/3000000 HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    client
+        .send(b"GET /big/3000000 HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        .await;
     assert_eq!(client.response().await.body.len(), 3_000_000);
 }
 
@@ -114,10 +150,17 @@ async fn head_and_continue_work() {
     let origin = Origin::start("us").await;
     let proxy = simple(&[origin.address]).start().await;
     let mut client = connect(proxy.address()).await;
-    client.send(b"HEAD /big/77 HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    client
+        .send(b"HEAD /big/77 HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        .await;
     let response = client.answer_to("HEAD").await.expect("a response");
-    assert_eq!((response.status, response.header("content-length")), (200, Some("77")));
-    client.send(b"HEAD /x HTTP/1.1\r\nHost: none.test\r\n\r\n").await;
+    assert_eq!(
+        (response.status, response.header("content-length")),
+        (200, Some("77"))
+    );
+    client
+        .send(b"HEAD /x HTTP/1.1\r\nHost: none.test\r\n\r\n")
+        .await;
     assert_eq!(client.answer_to("HEAD").await.map(|r| r.status), Some(404));
 
     let mut client = connect(proxy.address()).await;
@@ -132,11 +175,16 @@ async fn websockets_pass_through() {
     let proxy = simple(&[origin.address]).start().await;
     let mut client = connect(proxy.address()).await;
     client
-        .send(b"GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n")
+        .send(
+            b"GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        )
         .await;
     let response = client.response().await;
-    assert_eq!((response.status, response.header("upgrade")), (101, Some("websocket")));
+    assert_eq!(
+        (response.status, response.header("upgrade")),
+        (101, Some("websocket"))
+    );
     for frame in [&b"\x81\x85masked"[..], b"more"] {
         client.send(frame).await;
         assert_eq!(client.exactly(frame.len()).await, frame);
@@ -153,8 +201,14 @@ async fn connections_are_kept_on_both_sides() {
     for _ in 0..5 {
         client.send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
         assert_eq!(client.response().await.status, 200);
-        client.send(b"GET / HTTP/1.1\r\nHost: none.test\r\n\r\n").await;
-        assert_eq!(client.response().await.status, 404, "an error page keeps the connection");
+        client
+            .send(b"GET / HTTP/1.1\r\nHost: none.test\r\n\r\n")
+            .await;
+        assert_eq!(
+            client.response().await.status,
+            404,
+            "an error page keeps the connection"
+        );
     }
     assert_eq!(proxy.metric("rhumb_http_connections_total"), 1.0);
 }
@@ -164,11 +218,17 @@ async fn the_less_loaded_of_two_endpoints_is_preferred() {
     let (one, two) = (Origin::start("one").await, Origin::start("two").await);
     let proxy = simple(&[one.address, two.address]).start().await;
     let mut stuck = connect(proxy.address()).await;
-    stuck.send(b"GET /silent HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    stuck
+        .send(b"GET /silent HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        .await;
     while one.received().len() + two.received().len() == 0 {
         tokio::task::yield_now().await;
     }
-    let idle = if one.received().is_empty() { "one" } else { "two" };
+    let idle = if one.received().is_empty() {
+        "one"
+    } else {
+        "two"
+    };
     for _ in 0..8 {
         assert_eq!(get(proxy.address(), "a.test", "/").await.text(), idle);
     }

@@ -21,7 +21,9 @@ struct Answer {
 
 /// An HTTP/2 client of a proxy with one HTTPS listener.
 async fn client(proxy: &crate::setup::Running, made: &Made) -> SendRequest<Bytes> {
-    let tls = dial(proxy, &connector(&[made], &[b"h2", b"http/1.1"]), "a.test").await.expect("connected");
+    let tls = dial(proxy, &connector(&[made], &[b"h2", b"http/1.1"]), "a.test")
+        .await
+        .expect("connected");
     assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (client, connection) = h2::client::handshake(tls).await.expect("an HTTP/2 server");
     tokio::spawn(connection);
@@ -35,8 +37,13 @@ async fn ask(client: &SendRequest<Bytes>, request: Request<()>, body: &[u8]) -> 
     while !left.is_empty() {
         stream.reserve_capacity(left.len().min(16_384));
         let room = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await;
-        let room = room.expect("an open stream").expect("capacity").min(left.len());
-        stream.send_data(Bytes::copy_from_slice(&left[..room]), false).expect("sent");
+        let room = room
+            .expect("an open stream")
+            .expect("capacity")
+            .min(left.len());
+        stream
+            .send_data(Bytes::copy_from_slice(&left[..room]), false)
+            .expect("sent");
         left = &left[room..];
     }
     stream.send_data(Bytes::new(), true).expect("sent");
@@ -45,16 +52,29 @@ async fn ask(client: &SendRequest<Bytes>, request: Request<()>, body: &[u8]) -> 
     let mut body = Vec::new();
     while let Some(chunk) = stream.data().await {
         let chunk = chunk.expect("a chunk");
-        stream.flow_control().release_capacity(chunk.len()).expect("released");
+        stream
+            .flow_control()
+            .release_capacity(chunk.len())
+            .expect("released");
         body.extend_from_slice(&chunk);
     }
     let trailers = stream.trailers().await.expect("the end");
-    Answer { status: parts.status.as_u16(), headers: parts.headers, body, trailers }
+    Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body,
+        trailers,
+    }
 }
 
 fn request(method: &str, path: &str) -> Request<()> {
     let uri = format!("https://a.test{path}");
-    Request::builder().method(method).uri(uri).version(http::Version::HTTP_2).body(()).expect("a request")
+    Request::builder()
+        .method(method)
+        .uri(uri)
+        .version(http::Version::HTTP_2)
+        .body(())
+        .expect("a request")
 }
 
 /// An HTTP/2 origin that echoes the body and ends with gRPC's trailers.
@@ -109,15 +129,31 @@ async fn h2_clients_reach_http1_endpoints() {
     let (proxy, _) = https(simple(&[origin.address]), &[&made]).await;
     let client = client(&proxy, &made).await;
     let body = vec![b'x'; 1024 * 1024];
-    let (echoed, plain) =
-        tokio::join!(ask(&client, request("POST", "/echo"), &body), ask(&client, request("GET", "/"), b""));
+    let (echoed, plain) = tokio::join!(
+        ask(&client, request("POST", "/echo"), &body),
+        ask(&client, request("GET", "/"), b"")
+    );
     assert_eq!((echoed.status, echoed.body.len()), (200, body.len()));
     assert_eq!((plain.status, plain.body.as_slice()), (200, &b"us"[..]));
     let heads = origin.received().join("\n");
-    assert!(heads.contains("\nhost: a.test\n") && heads.contains("host=\"a.test\";proto=https"), "{heads}");
+    assert!(
+        heads.contains("\nhost: a.test\n") && heads.contains("host=\"a.test\";proto=https"),
+        "{heads}"
+    );
 
-    let answer = ask(&client, Request::builder().uri("https://none.test/").body(()).expect("a request"), b"").await;
-    assert_eq!((answer.status, answer.headers["rhumb-reason"].to_str().ok()), (404, Some("no_route")));
+    let answer = ask(
+        &client,
+        Request::builder()
+            .uri("https://none.test/")
+            .body(())
+            .expect("a request"),
+        b"",
+    )
+    .await;
+    assert_eq!(
+        (answer.status, answer.headers["rhumb-reason"].to_str().ok()),
+        (404, Some("no_route"))
+    );
     let problem: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
     assert_eq!(problem["status"], 404);
 }
@@ -132,10 +168,15 @@ async fn h2_heads_have_bounds_too() {
     let mut many = request("GET", "/");
     for i in 0..150 {
         let name: http::HeaderName = format!("x-{i}").parse().expect("a name");
-        many.headers_mut().insert(name, "y".parse().expect("a value"));
+        many.headers_mut()
+            .insert(name, "y".parse().expect("a value"));
     }
     assert_eq!(ask(&client, many, b"").await.status, 431);
-    assert_eq!(ask(&client, request("GET", "/"), b"").await.status, 200, "the connection goes on");
+    assert_eq!(
+        ask(&client, request("GET", "/"), b"").await.status,
+        200,
+        "the connection goes on"
+    );
 }
 
 #[tokio::test]
@@ -164,11 +205,18 @@ async fn grpc_passes_with_its_trailers() {
         let (proxy, _) = https(setup, &[&made]).await;
         let client = client(&proxy, &made).await;
         let mut call = request("POST", "/pkg.Service/Method");
-        call.headers_mut().insert("te", "trailers".parse().expect("a value"));
+        call.headers_mut()
+            .insert("te", "trailers".parse().expect("a value"));
         let answer = ask(&client, call, b"\0\0\0\0\x02hi").await;
-        assert_eq!((answer.status, answer.body.as_slice()), (200, &b"\0\0\0\0\x02hi"[..]));
+        assert_eq!(
+            (answer.status, answer.body.as_slice()),
+            (200, &b"\0\0\0\0\x02hi"[..])
+        );
         assert_eq!(answer.headers["x-te"], "trailers");
-        let status = answer.trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));
+        let status = answer
+            .trailers
+            .as_ref()
+            .and_then(|trailers| trailers.get("grpc-status"));
         assert_eq!(status.map(|status| status.as_bytes()), Some(&b"0"[..]));
     }
 }

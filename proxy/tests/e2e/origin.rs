@@ -66,7 +66,10 @@ impl Request {
     }
 
     fn length(&self) -> Option<usize> {
-        let line = self.head.lines().find_map(|l| l.strip_prefix("content-length: "))?;
+        let line = self
+            .head
+            .lines()
+            .find_map(|l| l.strip_prefix("content-length: "))?;
         line.parse().ok()
     }
 }
@@ -78,7 +81,9 @@ where
     let mut client = Client::over(io);
     loop {
         let request = read_request(&mut client).await?;
-        seen.lock().expect("no test panicked").push(request.head.clone());
+        seen.lock()
+            .expect("no test panicked")
+            .push(request.head.clone());
         match request.path.as_str() {
             "/silent" => std::future::pending::<()>().await,
             "/hangup" => return None,
@@ -88,14 +93,19 @@ where
     }
 }
 
-async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> Option<Request> {
+async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut Client<S>,
+) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.io.read_u8().await.ok()?);
     }
     let text = String::from_utf8_lossy(&head).into_owned();
     let path = text.split(' ').nth(1)?.to_owned();
-    Some(Request { path, head: text.replace("\r\n", "\n").to_lowercase() })
+    Some(Request {
+        path,
+        head: text.replace("\r\n", "\n").to_lowercase(),
+    })
 }
 
 async fn answer<S>(name: &str, request: &Request, client: &mut Client<S>) -> Option<()>
@@ -103,13 +113,20 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if request.has("expect: 100-continue") {
-        client.io.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
+        client
+            .io
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            .await
+            .ok()?;
     }
     let body = read_body(request, client).await?;
     let (extra, body) = match request.path.as_str() {
         "/head" => ("", request.head.clone().into_bytes()),
         "/echo" | "/chunked" => ("", body),
-        "/hop" => ("Connection: x-private\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\n", Vec::new()),
+        "/hop" => (
+            "Connection: x-private\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\n",
+            Vec::new(),
+        ),
         path => match path.strip_prefix("/big/") {
             Some(size) => ("", vec![b'x'; size.parse().ok()?]),
             None => ("", name.as_bytes().to_vec()),
@@ -161,7 +178,8 @@ where
 }
 
 async fn echo_for_ever<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> Option<()> {
-    let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let switch =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     client.io.write_all(switch).await.ok()?;
     let mut buffer = [0; 4096];
     loop {

@@ -1,16 +1,20 @@
 //! A proxy over a small table: region `us`, region `eu` under jurisdiction 0, pools and services as a
 //! test wants them. 192.0.2.0/24 is in Germany, 198.51.100.0/24 in the United States.
 
-use proxy::{Handle, RouteSpec, Routes, RoutesSpec, Server, Settings, Unobserved, Upstream};
 use prometheus::Registry;
+use proxy::{Handle, RouteSpec, Routes, RoutesSpec, Server, Settings, Unobserved, Upstream};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use steering::geo::{Country, CountrySet, Location, LocationTableBuilder};
 use steering::health::Status;
 use steering::ids::{JurisdictionId, PolicyId};
-use steering::spec::{EndpointSpec, NamedPolicy, Policy, PoolSpec, Publish, Region, Residency, ServiceSpec};
-use steering::{Forced, PoolId, RegionId, ResidencyId, ServiceId, Snapshot, Table, TableSpec, Timestamp};
+use steering::spec::{
+    EndpointSpec, NamedPolicy, Policy, PoolSpec, Publish, Region, Residency, ServiceSpec,
+};
+use steering::{
+    Forced, PoolId, RegionId, ResidencyId, ServiceId, Snapshot, Table, TableSpec, Timestamp,
+};
 
 pub const US: u32 = 0;
 pub const EU: u32 = 1;
@@ -52,19 +56,36 @@ impl Running {
         let families = self.registry.gather();
         let family = families.iter().find(|family| family.name() == name);
         let metrics = family.map(|family| family.get_metric()).unwrap_or_default();
-        metrics.iter().map(|m| m.get_counter().get_value() + m.get_gauge().get_value()).sum()
+        metrics
+            .iter()
+            .map(|m| m.get_counter().get_value() + m.get_gauge().get_value())
+            .sum()
     }
 }
 
 pub fn pool(region: u32, endpoints: &[SocketAddr]) -> Pool {
     // Short, so that a test that waits for one does not wait long.
-    let upstream = Upstream { read_timeout: Duration::from_secs(20), ..Upstream::default() };
-    Pool { region, endpoints: endpoints.to_vec(), upstream }
+    let upstream = Upstream {
+        read_timeout: Duration::from_secs(20),
+        ..Upstream::default()
+    };
+    Pool {
+        region,
+        endpoints: endpoints.to_vec(),
+        upstream,
+    }
 }
 
 pub fn service(host: &'static str, policy: Policy) -> Service {
     let hosts = vec![host];
-    Service { policy, pinned: false, fail_open: true, hosts, paths: vec!["/"], retries: 1 }
+    Service {
+        policy,
+        pinned: false,
+        fail_open: true,
+        hosts,
+        paths: vec!["/"],
+        retries: 1,
+    }
 }
 
 pub fn only(pool: u32) -> Policy {
@@ -73,7 +94,10 @@ pub fn only(pool: u32) -> Policy {
 
 pub fn failover(pools: &[u32]) -> Policy {
     let children = pools.iter().map(|pool| only(*pool)).collect();
-    Policy::Failover { children, failback: Default::default() }
+    Policy::Failover {
+        children,
+        failback: Default::default(),
+    }
 }
 
 /// One service `a.test` over one pool.
@@ -84,8 +108,16 @@ pub fn simple(endpoints: &[SocketAddr]) -> Setup {
 impl Setup {
     pub fn new(pools: Vec<Pool>, services: Vec<Service>) -> Self {
         let any = "127.0.0.1:0".parse().expect("an address");
-        let settings = Settings { http: vec![any], ..Settings::default() };
-        Self { pools, services, settings, down: Vec::new() }
+        let settings = Settings {
+            http: vec![any],
+            ..Settings::default()
+        };
+        Self {
+            pools,
+            services,
+            settings,
+            down: Vec::new(),
+        }
     }
 
     pub async fn start(self) -> Running {
@@ -94,36 +126,56 @@ impl Setup {
         drop(publisher);
         let registry = Registry::new();
         let handle = Server::start(settings, reader, &registry, Arc::new(Unobserved)).await;
-        Running { handle: handle.expect("the proxy starts"), registry }
+        Running {
+            handle: handle.expect("the proxy starts"),
+            registry,
+        }
     }
 
     fn snapshot(self) -> Snapshot {
-        let down: Vec<Forced> =
-            self.down.iter().map(|pool| Forced::Pool(PoolId(*pool), Status::Down)).collect();
+        let down: Vec<Forced> = self
+            .down
+            .iter()
+            .map(|pool| Forced::Pool(PoolId(*pool), Status::Down))
+            .collect();
         let table = Table::compile(self.table()).expect("a good table");
         let mut places = LocationTableBuilder::default();
         for (network, code) in [("192.0.2.0/24", "DE"), ("198.51.100.0/24", "US")] {
             let country: Country = code.parse().expect("a country");
-            places.insert(network.parse().expect("a network"), Location::in_country(country));
+            places.insert(
+                network.parse().expect("a network"),
+                Location::in_country(country),
+            );
         }
         let now = Timestamp(1);
         Snapshot::new(Arc::new(table), Arc::new(places.build("test")), now).what_if(&down, now)
     }
 
     fn table(self) -> TableSpec {
-        let routes = self.services.iter().enumerate().map(|(i, service)| RouteSpec {
-            service: ServiceId::at(i),
-            name: format!("service-{i}"),
-            hosts: service.hosts.iter().map(|h| (*h).to_owned()).collect(),
-            paths: service.paths.iter().map(|p| (*p).to_owned()).collect(),
-            retries: service.retries,
-        });
+        let routes = self
+            .services
+            .iter()
+            .enumerate()
+            .map(|(i, service)| RouteSpec {
+                service: ServiceId::at(i),
+                name: format!("service-{i}"),
+                hosts: service.hosts.iter().map(|h| (*h).to_owned()).collect(),
+                paths: service.paths.iter().map(|p| (*p).to_owned()).collect(),
+                retries: service.retries,
+            });
         let routes = Routes::build(RoutesSpec {
             routes: routes.collect(),
-            upstreams: self.pools.iter().map(|pool| pool.upstream.clone()).collect(),
+            upstreams: self
+                .pools
+                .iter()
+                .map(|pool| pool.upstream.clone())
+                .collect(),
             trusted_proxies: vec!["127.0.0.0/8".parse().expect("a network")],
         });
-        let mut spec = TableSpec { regions: vec![region("us", None), region("eu", Some(0))], ..TableSpec::default() };
+        let mut spec = TableSpec {
+            regions: vec![region("us", None), region("eu", Some(0))],
+            ..TableSpec::default()
+        };
         spec.planes.insert(Arc::new(routes.expect("good routes")));
         spec.residencies.push(gdpr());
         for (i, pool) in self.pools.into_iter().enumerate() {
@@ -134,13 +186,20 @@ impl Setup {
                 check: None,
                 min_healthy: 0.0,
                 endpoints: endpoints
-                    .map(|address| EndpointSpec { address, weight: 1, publish: Publish::address(address) })
+                    .map(|address| EndpointSpec {
+                        address,
+                        weight: 1,
+                        publish: Publish::address(address),
+                    })
                     .collect(),
             });
         }
         for (i, service) in self.services.into_iter().enumerate() {
             let name: Arc<str> = format!("service-{i}").into();
-            spec.policies.push(NamedPolicy { name: name.clone(), policy: service.policy });
+            spec.policies.push(NamedPolicy {
+                name: name.clone(),
+                policy: service.policy,
+            });
             spec.services.push(ServiceSpec {
                 name,
                 dns_policy: PolicyId(i as u32),
@@ -157,7 +216,13 @@ impl Setup {
 
 fn region(name: &str, jurisdiction: Option<u32>) -> Region {
     let jurisdiction = jurisdiction.map(JurisdictionId);
-    Region { name: name.into(), place: None, country: None, jurisdiction, capacity: None }
+    Region {
+        name: name.into(),
+        place: None,
+        country: None,
+        jurisdiction,
+        capacity: None,
+    }
 }
 
 fn gdpr() -> Residency {

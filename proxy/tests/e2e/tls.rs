@@ -28,16 +28,27 @@ impl Made {
 pub fn make(dir: &Path, stem: &str, names: &[&str], alpn: &[&[u8]]) -> Made {
     let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
     let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
-    let files = (dir.join(format!("{stem}.pem")), dir.join(format!("{stem}.key")));
+    let files = (
+        dir.join(format!("{stem}.pem")),
+        dir.join(format!("{stem}.key")),
+    );
     std::fs::write(&files.0, made.cert.pem()).expect("written");
     std::fs::write(&files.1, made.signing_key.serialize_pem()).expect("written");
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let chain = vec![made.cert.der().clone()];
-    let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    let config = config.expect("versions").with_no_client_auth().with_single_cert(chain, key);
+    let config =
+        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config = config
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
     let mut config = config.expect("a good pair");
     config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
-    Made { files, pem: made.cert.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) }
+    Made {
+        files,
+        pem: made.cert.pem(),
+        acceptor: TlsAcceptor::from(Arc::new(config)),
+    }
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -52,8 +63,12 @@ pub fn connector(trusted: &[&Made], alpn: &[&[u8]]) -> TlsConnector {
             roots.add(der.expect("a certificate")).expect("trusted");
         }
     }
-    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    let mut config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
+    let config =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let mut config = config
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
     TlsConnector::from(Arc::new(config))
 }
@@ -71,9 +86,14 @@ pub async fn dial(
 /// Starts with one HTTPS listener.
 pub async fn https(mut setup: Setup, made: &[&Made]) -> (Running, Arc<Certificates>) {
     let files: Vec<_> = made.iter().map(|made| made.files.clone()).collect();
-    let certificates = Arc::new(Certificates::new(CertStore::build(&files).expect("a store")));
+    let certificates = Arc::new(Certificates::new(
+        CertStore::build(&files).expect("a store"),
+    ));
     let address = "127.0.0.1:0".parse().expect("an address");
-    setup.settings.https.push(HttpsListener { address, certificates: certificates.clone() });
+    setup.settings.https.push(HttpsListener {
+        address,
+        certificates: certificates.clone(),
+    });
     (setup.start().await, certificates)
 }
 
@@ -93,21 +113,42 @@ async fn certificates_are_chosen_by_name_and_replaced_while_serving() {
     let client = connector(&[&one, &wild], &[]);
     assert!(leaf(&proxy, &client, "a.test").await.is_some());
     assert!(leaf(&proxy, &client, "x.b.test").await.is_some());
-    assert!(leaf(&proxy, &client, "other.test").await.is_none(), "the first one is not for this name");
+    assert!(
+        leaf(&proxy, &client, "other.test").await.is_none(),
+        "the first one is not for this name"
+    );
 
     let mut kept = Client::over(dial(&proxy, &client, "a.test").await.expect("connected"));
     let new = make(dir.path(), "one", &["a.test"], &[]);
-    certificates.reload(&[new.files.clone(), wild.files.clone()]).expect("a good store");
-    assert!(leaf(&proxy, &client, "a.test").await.is_none(), "the old one is no longer served");
-    assert!(leaf(&proxy, &connector(&[&new], &[]), "a.test").await.is_some());
+    certificates
+        .reload(&[new.files.clone(), wild.files.clone()])
+        .expect("a good store");
+    assert!(
+        leaf(&proxy, &client, "a.test").await.is_none(),
+        "the old one is no longer served"
+    );
+    assert!(
+        leaf(&proxy, &connector(&[&new], &[]), "a.test")
+            .await
+            .is_some()
+    );
     kept.send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
     assert_eq!(kept.response().await.status, 200, "open connections go on");
     let head = origin.last();
     assert!(head.contains("\nx-forwarded-proto: https\n"), "{head}");
 
     std::fs::write(&new.files.0, "nonsense").expect("written");
-    assert!(certificates.reload(&[new.files.clone()]).is_err());
-    assert!(leaf(&proxy, &connector(&[&new], &[]), "a.test").await.is_some(), "the last good one stays");
+    assert!(
+        certificates
+            .reload(std::slice::from_ref(&new.files))
+            .is_err()
+    );
+    assert!(
+        leaf(&proxy, &connector(&[&new], &[]), "a.test")
+            .await
+            .is_some(),
+        "the last good one stays"
+    );
 }
 
 #[tokio::test]
@@ -124,7 +165,10 @@ async fn sessions_resume() {
         assert_eq!(client.response().await.status, 200);
         kinds.push(client.io.get_ref().1.handshake_kind());
     }
-    assert_eq!(kinds, [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]);
+    assert_eq!(
+        kinds,
+        [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]
+    );
 }
 
 #[tokio::test]
@@ -141,7 +185,10 @@ async fn a_client_that_speaks_no_tls_is_dropped() {
 #[tokio::test]
 async fn endpoints_are_verified() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (good, other) = (make(dir.path(), "good", &["o.test"], &[]), make(dir.path(), "other", &["o.test"], &[]));
+    let (good, other) = (
+        make(dir.path(), "good", &["o.test"], &[]),
+        make(dir.path(), "other", &["o.test"], &[]),
+    );
     let origin = Origin::with("us", Some(good.acceptor())).await;
     for (ca, name, verify, status, reason) in [
         (&good, "o.test", true, 200, None),
@@ -157,6 +204,10 @@ async fn endpoints_are_verified() {
         });
         let proxy = setup.start().await;
         let response = get(proxy.address(), "a.test", "/").await;
-        assert_eq!((response.status, response.header("rhumb-reason")), (status, reason), "{name} {verify}");
+        assert_eq!(
+            (response.status, response.header("rhumb-reason")),
+            (status, reason),
+            "{name} {verify}"
+        );
     }
 }
