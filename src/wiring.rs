@@ -222,24 +222,24 @@ fn upstream(checked: &Checked, pool: usize, upstream: &checked::Upstream) -> pro
         verify: tls.verify,
         ca_pem: tls.ca_pem.as_deref().map(str::to_owned),
     });
-    let name = checked
-        .table
-        .pools
-        .get(pool)
-        .map_or_else(String::new, |pool| pool.name.to_string());
-    let mut wired = proxy::Upstream::of_pool(name);
-    wired.tls = tls;
-    wired.host = upstream.host.as_deref().map(str::to_owned);
-    wired.protocol = match upstream.protocol {
-        checked::Protocol::Auto => proxy::Protocol::Auto,
-        checked::Protocol::H1 => proxy::Protocol::H1,
-        checked::Protocol::H2 => proxy::Protocol::H2,
-    };
-    wired.connect_timeout = upstream.connect_timeout;
-    wired.read_timeout = upstream.read_timeout;
-    wired.write_timeout = upstream.write_timeout;
-    wired.idle_timeout = upstream.idle_timeout;
-    wired
+    proxy::Upstream {
+        name: checked
+            .table
+            .pools
+            .get(pool)
+            .map(|pool| pool.name.to_string()),
+        tls,
+        host: upstream.host.as_deref().map(str::to_owned),
+        protocol: match upstream.protocol {
+            checked::Protocol::Auto => proxy::Protocol::Auto,
+            checked::Protocol::H1 => proxy::Protocol::H1,
+            checked::Protocol::H2 => proxy::Protocol::H2,
+        },
+        connect_timeout: upstream.connect_timeout,
+        read_timeout: upstream.read_timeout,
+        write_timeout: upstream.write_timeout,
+        idle_timeout: upstream.idle_timeout,
+    }
 }
 
 /// Reads the certificates of every HTTPS listener.

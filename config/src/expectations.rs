@@ -284,7 +284,7 @@ fn problem(expectation: &Expectation, plane: Plane, miss: &str, sources: &Source
             expectation.service, expectation.client
         ),
         hint: Some(format!(
-            "`rhumb explain --service {} --client {}` shows why",
+            "`rhumb explain {} {}` shows why",
             expectation.service, expectation.client
         )),
     }
