@@ -73,6 +73,16 @@ impl Default for Upstream {
     }
 }
 
+impl Upstream {
+    /// The defaults, for the pool of this name.
+    pub fn of_pool(name: impl Into<String>) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..Self::default()
+        }
+    }
+}
+
 /// An upstream with what is made once for a pool instead of once a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Prepared {
