@@ -4,7 +4,14 @@
 //!
 //! `RHUMB_SEED=n` replays a failure that printed seed n. No test asserts a duration.
 
+mod failover;
 mod harness;
+mod parity;
+mod policies;
+mod reload;
+mod scenario;
+mod simulator;
+mod weighted;
 
 // How the binary makes a table from files, taken as it is: a test that wired the planes by itself would test its own wiring.
 #[allow(dead_code)]
@@ -15,11 +22,4 @@ mod candidate;
 mod wiring;
 
 #[allow(dead_code)]
-mod daemon {
-    #[path = "../../../src/daemon/traffic.rs"]
-    pub mod traffic;
-
-    pub fn now() -> steering::Timestamp {
-        std::time::SystemTime::now().into()
-    }
-}
+mod daemon;

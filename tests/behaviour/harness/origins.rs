@@ -6,6 +6,7 @@ use super::clients::{Ask, Http};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
 
 #[path = "../../../src/demo/origin.rs"]
 pub mod origin;
@@ -14,6 +15,7 @@ pub mod origin;
 pub struct Origins {
     /// Where each listens, by the address that the config was written with.
     moved: Vec<(SocketAddr, SocketAddr)>,
+    running: Vec<AbortHandle>,
     _runtime: Runtime,
 }
 
@@ -23,15 +25,18 @@ impl Origins {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
         let mut moved: Vec<(SocketAddr, SocketAddr)> = Vec::new();
+        let mut running = Vec::new();
         for (written, region) in endpoints {
             if moved.iter().any(|(known, _)| known == written) {
                 continue;
             }
             let listener = runtime.block_on(TcpListener::bind((written.ip(), 0))).expect("a port on loopback");
             moved.push((*written, listener.local_addr().expect("its address")));
-            runtime.spawn(origin::serve(region.as_str(), listener, std::future::pending()));
+            let region = std::sync::Arc::<str>::from(region.as_str());
+            let server = runtime.spawn(origin::serve(region, listener, std::future::pending()));
+            running.push(server.abort_handle());
         }
-        Self { moved, _runtime: runtime }
+        Self { moved, running, _runtime: runtime }
     }
 
     /// The config with the addresses that the origins really have.
@@ -41,9 +46,13 @@ impl Origins {
         })
     }
 
-    /// Where the origin of an endpoint listens.
-    pub fn real(&self, written: SocketAddr) -> SocketAddr {
-        self.moved.iter().find(|(known, _)| *known == written).expect("an endpoint of the config").1
+    /// Ends the origin of an endpoint, by its address as written: from then on connections to it are refused.
+    pub fn stop(&self, written: SocketAddr) {
+        let at = self.moved.iter().position(|(known, _)| *known == written).expect("an endpoint of the config");
+        self.running[at].abort();
+        while std::net::TcpStream::connect(self.moved[at].1).is_ok() {
+            std::thread::yield_now();
+        }
     }
 
     /// Makes the health of an origin (by its real address) fail, or pass again.
