@@ -231,7 +231,7 @@ async fn serve(
         last,
     };
     let mut reloader = Reloader::new(parts, &registry)?;
-    until_stopped(&mut reloader, &mut signals).await;
+    until_stopped(&mut reloader, &running, &mut signals).await;
     tracing::info!("stopping: no new clients; requests in flight may end");
     state.ready.store(false, Ordering::Release);
     running.stop().await;
@@ -255,7 +255,7 @@ fn first(candidate: &Candidate, restored: &Restored) -> Snapshot {
 }
 
 /// Reloads as files change and on SIGHUP, until SIGTERM or SIGINT.
-async fn until_stopped(reloader: &mut Reloader, signals: &mut Signals) {
+async fn until_stopped(reloader: &mut Reloader, running: &planes::Running, signals: &mut Signals) {
     let mut watcher = Watcher::new();
     watcher.set(reloader.files());
     loop {
@@ -264,7 +264,11 @@ async fn until_stopped(reloader: &mut Reloader, signals: &mut Signals) {
                 let names: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
                 format!("changed: {}", names.join(", "))
             }
-            _ = signals.reload.recv() => "SIGHUP".to_owned(),
+            _ = signals.reload.recv() => {
+                // Log rotation moves the file away and sends the same signal.
+                running.reopen_access_log();
+                "SIGHUP".to_owned()
+            }
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
         };

@@ -121,6 +121,11 @@ impl Planes {
 }
 
 impl Running {
+    /// Opens the access log's file again, after it was moved away.
+    pub fn reopen_access_log(&self) {
+        self.proxy.reopen_access_log();
+    }
+
     /// Takes no more clients, and lets those that are there end within the drain time. The admin side
     /// goes last, so that a stop can be watched.
     pub async fn stop(self) {

@@ -206,7 +206,12 @@ impl<'a> Teller<'a> {
     fn enter(&mut self, node: Option<&'a Node>) {
         let Some(node) = node else { return };
         if self.open.is_empty() {
-            self.line(1, true, what(node), "the policy of the service".to_owned());
+            self.line(
+                1,
+                true,
+                self.named(node),
+                "the policy of the service".to_owned(),
+            );
         }
         self.open.push(node);
         self.trying.push(None);

@@ -33,7 +33,8 @@ pub enum Probe {
 /// The TLS side of a probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeTls {
-    /// The name sent as SNI and verified; the endpoint's address when none.
+    /// The name sent as SNI and verified; when none, the `host` of an HTTP probe, else the endpoint's
+    /// address.
     pub server_name: Option<Arc<str>>,
     /// Whether the certificate must be valid for that name.
     pub verify: bool,

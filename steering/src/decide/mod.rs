@@ -123,6 +123,7 @@ impl<'a, R: Recorder> Walk<'a, R> {
                 return None;
             }
             if !self.at_least(root, need) {
+                self.tell_unusable(root, need);
                 continue;
             }
             self.need = need;
@@ -132,6 +133,17 @@ impl<'a, R: Recorder> Walk<'a, R> {
             }
         }
         None
+    }
+
+    /// For the trace only: a pass that can find nothing is walked aside, so that an explanation names
+    /// what is down. Nothing of it enters the decision.
+    fn tell_unusable(&mut self, root: NodeId, need: Level) {
+        if !R::LISTENS || need != Level::Up {
+            return;
+        }
+        self.recorder.record(Step::Pass(need));
+        let mut aside = Walk::new(self.snapshot, self.client, self.want, &mut *self.recorder);
+        aside.node(root);
     }
 
     /// Whether failing open would have found something: tells "all down" from "no rule matches". What
