@@ -285,8 +285,17 @@ fn rfc7871_the_option_is_only_echoed_when_sent_and_never_when_switched_off() {
 #[test]
 fn rfc7871_the_resolver_address_counts_when_nothing_is_told() {
     let world = world();
-    for ecs in [subnet("0.0.0.0/0"), option(8, &[0, 0, 0, 0]), Vec::new()] {
+    for ecs in [subnet("0.0.0.0/0"), subnet("::/0"), Vec::new()] {
         let lines = ask_from(&world, DE, "geo.example. A", Some(&ecs));
         assert_eq!(lines[1], "an geo.example. 60 A 10.2.0.1", "{lines:?}");
     }
+    // dig +subnet=0 sends family 0, which the other implementation cannot read back.
+    let none = option(8, &[0, 0, 0, 0]);
+    let packet = common::packet("geo.example. A", Some(&none));
+    let rules = dns::Rules::default();
+    let udp = dns::Transport::Udp;
+    let response =
+        dns::respond(&world, &packet, common::ip(DE), udp, &rules, 7).expect("a response");
+    assert!(response.ends_with(&none), "echoed as it came, scope 0");
+    assert!(response.windows(4).any(|octets| octets == [10, 2, 0, 1]));
 }

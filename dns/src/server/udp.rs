@@ -37,12 +37,17 @@ impl Socket {
         Ok(Self { io, state })
     }
 
+    /// Takes what is there, or fails with `WouldBlock`.
     fn receive(&self, slots: &mut [u8], metas: &mut [RecvMeta]) -> io::Result<usize> {
+        self.io
+            .try_io(Interest::READABLE, || self.receive_unasked(slots, metas))
+    }
+
+    /// The same without asking the runtime whether anything is there: it may not have heard of it yet.
+    fn receive_unasked(&self, slots: &mut [u8], metas: &mut [RecvMeta]) -> io::Result<usize> {
         let mut slots: SmallVec<[IoSliceMut<'_>; BATCH_SIZE]> =
             slots.chunks_mut(SLOT).map(IoSliceMut::new).collect();
-        self.io.try_io(Interest::READABLE, || {
-            self.state.recv((&*self.io).into(), &mut slots, metas)
-        })
+        self.state.recv((&*self.io).into(), &mut slots, metas)
     }
 
     async fn send(&self, reply: &Reply, octets: &[u8]) -> io::Result<()> {
@@ -93,7 +98,8 @@ pub(super) async fn serve(socket: Socket, shared: Arc<Shared>, shutdown: Cancell
                 tokio::time::sleep(AFTER_ERROR).await;
             },
         }
-        if let Err(error) = task.batch(&socket).await
+        let received = socket.receive(&mut task.slots, &mut task.metas);
+        if let Err(error) = task.batch(&socket, received).await
             && error.kind() != io::ErrorKind::WouldBlock
         {
             tracing::debug!(%error, "a UDP socket cannot be read");
@@ -101,7 +107,8 @@ pub(super) async fn serve(socket: Socket, shared: Arc<Shared>, shutdown: Cancell
         }
     }
     for _ in 0..LAST_BATCHES {
-        if task.batch(&socket).await.is_err() {
+        let received = socket.receive_unasked(&mut task.slots, &mut task.metas);
+        if task.batch(&socket, received).await.is_err() {
             return;
         }
     }
@@ -118,9 +125,8 @@ struct Task {
 }
 
 impl Task {
-    async fn batch(&mut self, socket: &Socket) -> io::Result<()> {
-        let received = socket.receive(&mut self.slots, &mut self.metas)?;
-        self.answer(received);
+    async fn batch(&mut self, socket: &Socket, received: io::Result<usize>) -> io::Result<()> {
+        self.answer(received?);
         for reply in &self.replies {
             let octets = self.out.get(reply.octets.clone()).unwrap_or(&[]);
             if let Err(error) = socket.send(reply, octets).await {

@@ -360,7 +360,11 @@ pub fn ask_from(
 pub fn show(response: &[u8]) -> Vec<String> {
     let message = Message::from_vec(response).expect("a well-formed response");
     let meta = &message.metadata;
-    let mut head = format!("{:?}", meta.response_code).to_uppercase();
+    let mut head = match u16::from(meta.response_code) {
+        // The library names 16 after TSIG's use of it.
+        16 => "BADVERS".to_owned(),
+        _ => format!("{:?}", meta.response_code).to_uppercase(),
+    };
     for (set, flag) in [
         (meta.authoritative, " aa"),
         (meta.truncation, " tc"),
@@ -378,13 +382,8 @@ pub fn show(response: &[u8]) -> Vec<String> {
         ("ad", &message.additionals),
     ] {
         for r in records {
-            lines.push(format!(
-                "{section} {} {} {} {}",
-                r.name,
-                r.ttl,
-                r.record_type(),
-                r.data
-            ));
+            let rtype = dns::RType(u16::from(r.record_type()));
+            lines.push(format!("{section} {} {} {rtype} {}", r.name, r.ttl, r.data));
         }
     }
     if let Some(edns) = &message.edns {

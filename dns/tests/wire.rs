@@ -1,0 +1,391 @@
+//! Octets in, octets out: headers, EDNS, truncation, and what is no query. Rows of packet and response.
+
+mod common;
+
+use common::{US, ip, opt, option, packet, show, subnet, world};
+use dns::{Outcome, Rules, Transport, respond};
+
+fn send(packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
+    respond(&world(), packet, ip(US), transport, &Rules::default(), 7)
+}
+
+fn udp(packet: &[u8]) -> Vec<u8> {
+    send(packet, Transport::Udp).expect("a response")
+}
+
+/// A query with some header octets changed.
+fn with(question: &str, changes: &[(usize, u8)]) -> Vec<u8> {
+    let mut packet = packet(question, None);
+    for (at, octet) in changes {
+        packet[*at] = *octet;
+    }
+    packet
+}
+
+/// A query with this OPT record.
+fn with_opt(question: &str, opt: &[u8]) -> Vec<u8> {
+    let mut packet = packet(question, None);
+    packet[11] = 1;
+    packet.extend_from_slice(opt);
+    packet
+}
+
+#[test]
+fn the_question_comes_back_letter_by_letter() {
+    let asked = packet("MaIl.eXaMpLe. A", None);
+    let response = udp(&asked);
+    assert_eq!(response[12..asked.len()], asked[12..], "case and all");
+    assert_eq!(
+        response[asked.len()..asked.len() + 2],
+        [0xc0, 12],
+        "the owner points to the question"
+    );
+    assert_eq!(show(&response)[1], "an MaIl.eXaMpLe. 120 A 192.0.2.25");
+}
+
+#[test]
+fn rfc8906_header_bits_are_answered_as_they_should() {
+    for (why, changes, head) in [
+        (
+            "RD is copied, RA stays off",
+            &[(2, 0x01)][..],
+            "NOERROR aa rd",
+        ),
+        (
+            "CD is copied (RFC 4035 3.1.6)",
+            &[(3, 0x10)],
+            "NOERROR aa cd",
+        ),
+        ("AD says nothing here", &[(3, 0x20)], "NOERROR aa"),
+        (
+            "the reserved bit is not repeated",
+            &[(3, 0x40)],
+            "NOERROR aa",
+        ),
+        (
+            "AA, TC, RA and a code in a query mean nothing",
+            &[(2, 0x06), (3, 0x8f)],
+            "NOERROR aa",
+        ),
+    ] {
+        let response = udp(&with("mail.example. A", changes));
+        assert_eq!(show(&response)[0], head, "{why}");
+        assert_eq!(response[3] & 0x40, 0, "{why}");
+    }
+}
+
+#[test]
+fn rfc8906_other_opcodes_are_not_implemented() {
+    for opcode in 1..16_u8 {
+        let response = udp(&with("example. SOA", &[(2, opcode << 3)]));
+        assert_eq!(
+            response[..4],
+            [0x12, 0x34, 0x80 | opcode << 3, 4],
+            "opcode {opcode}"
+        );
+        assert_eq!(response[4..], [0; 8], "a header and nothing else");
+    }
+}
+
+#[test]
+fn what_is_no_query_is_dropped() {
+    let mut response = packet("mail.example. A", None);
+    response[2] |= 0x80;
+    let mut malformed = response[..20].to_vec();
+    malformed[5] = 9;
+    for (why, packet) in [
+        ("nothing", &[][..]),
+        (
+            "shorter than a header",
+            &[0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0],
+        ),
+        ("a response", &response),
+        ("a malformed response", &malformed),
+    ] {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            assert_eq!(send(packet, transport), None, "{why}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_is_formerr() {
+    let plain = packet("mail.example. A", None);
+    let end = plain.len();
+    let extra = |record: &[u8], counts: &[(usize, u8)]| {
+        let mut packet = plain.clone();
+        for (at, octet) in counts {
+            packet[*at] = *octet;
+        }
+        packet.extend_from_slice(record);
+        packet
+    };
+    let a = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4];
+    let two_opts = [opt(1232, [0; 4], &[]), opt(1232, [0; 4], &[])].concat();
+    let mut named_opt = vec![1, b'x'];
+    named_opt.extend(opt(1232, [0; 4], &[]));
+    let pointer = [&plain[..12], &[0xc0, 12, 0, 1, 0, 1]].concat();
+    let long_label = [&plain[..12], &[64], &[b'a'; 64], &[0, 0, 1, 0, 1]].concat();
+    let long_name = [&plain[..12], &[1, b'a'].repeat(128), &[0, 0, 1, 0, 1]].concat();
+    for (why, packet, repeats) in [
+        ("only a header", plain[..12].to_vec(), false),
+        ("no question", with("mail.example. A", &[(5, 0)]), false),
+        (
+            "two questions (RFC 9619)",
+            with("mail.example. A", &[(5, 2)]),
+            false,
+        ),
+        ("a name cut short", plain[..16].to_vec(), false),
+        ("no class", plain[..end - 1].to_vec(), false),
+        ("a pointer in the question", pointer, false),
+        ("a label of 64", long_label, false),
+        ("a name of 257", long_name, false),
+        ("octets left over", extra(&[0], &[]), true),
+        ("an answer in a query", extra(&a, &[(7, 1)]), true),
+        ("an authority in a query", extra(&a, &[(9, 1)]), true),
+        ("a record that is not there", extra(&[], &[(11, 1)]), true),
+        ("a record cut short", extra(&a[..14], &[(11, 1)]), true),
+        (
+            "two OPT records (RFC 6891 6.1.1)",
+            extra(&two_opts, &[(11, 2)]),
+            true,
+        ),
+        ("an OPT with a name", extra(&named_opt, &[(11, 1)]), true),
+        ("OPT as a question", with("mail.example. OPT", &[]), true),
+    ] {
+        let response = udp(&packet);
+        assert_eq!(response[..2], packet[..2], "{why}");
+        assert_eq!(response[3] & 0x0f, 1, "{why}: FORMERR");
+        assert_eq!(show(&response)[0], "FORMERR", "{why}");
+        assert_eq!(
+            response[5],
+            u8::from(repeats),
+            "{why}: the question comes back if it was understood"
+        );
+    }
+}
+
+#[test]
+fn unknown_records_and_options_change_nothing() {
+    let tsig = [0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 2, 1, 2];
+    let mut signed = packet("mail.example. A", None);
+    signed[11] = 1;
+    signed.extend(tsig);
+    assert_eq!(
+        show(&udp(&signed)),
+        ["NOERROR aa", "an mail.example. 120 A 192.0.2.25"]
+    );
+    let unknown = [option(65001, b"x"), option(10, &[7; 8]), option(3, &[])].concat();
+    let lines = show(&udp(&packet("mail.example. A", Some(&unknown))));
+    assert_eq!(
+        lines,
+        ["NOERROR aa", "an mail.example. 120 A 192.0.2.25"],
+        "none is echoed"
+    );
+}
+
+#[test]
+fn rfc6891_opt_comes_back_if_and_only_if_it_was_sent() {
+    let has_opt =
+        |response: &[u8]| response[11] == 1 && response.ends_with(&opt(1232, [0; 4], &[]));
+    for question in ["mail.example. A", "nothing.example. A"] {
+        let without = udp(&packet(question, None));
+        assert!(!has_opt(&without), "{question}");
+        assert!(
+            has_opt(&udp(&with_opt(question, &opt(4096, [0; 4], &[])))),
+            "{question}"
+        );
+    }
+    // DO is copied (RFC 3225 3), other flags are not.
+    let response = udp(&with_opt(
+        "mail.example. A",
+        &opt(4096, [0, 0, 0xff, 0xff], &[]),
+    ));
+    assert!(response.ends_with(&opt(1232, [0, 0, 0x80, 0], &[])));
+}
+
+#[test]
+fn rfc6891_later_versions_are_badvers() {
+    for options in [Vec::new(), option(65001, b"x"), vec![1, 2, 3]] {
+        let response = udp(&with_opt(
+            "mail.example. A",
+            &opt(4096, [0, 1, 0x80, 0], &options),
+        ));
+        assert_eq!(response[3] & 0x0f, 0);
+        assert!(
+            response.ends_with(&opt(1232, [1, 0, 0x80, 0], &[])),
+            "extended code 16, version 0"
+        );
+        assert_eq!(show(&response)[0], "BADVERS", "no answer, no AA");
+        assert_eq!(response[6..11], [0; 5]);
+    }
+}
+
+#[test]
+fn rfc7871_malformed_option_is_formerr() {
+    for (why, data) in [
+        ("empty", &[][..]),
+        ("too short for a header", &[0, 1, 24]),
+        ("too few octets", &[0, 1, 24, 0, 192, 0]),
+        ("too many octets", &[0, 1, 24, 0, 192, 0, 2, 0]),
+        ("bits beyond the prefix", &[0, 1, 20, 0, 192, 0, 0xff]),
+        (
+            "a prefix longer than the address",
+            &[0, 1, 33, 0, 192, 0, 2, 1, 0],
+        ),
+        ("a scope in a query", &[0, 1, 24, 8, 192, 0, 2]),
+        ("an unknown family", &[0, 3, 24, 0, 192, 0, 2]),
+    ] {
+        let response = udp(&packet("geo.example. A", Some(&option(8, data))));
+        assert_eq!(show(&response), ["FORMERR"], "{why}");
+        assert!(
+            response.ends_with(&opt(1232, [0; 4], &[])),
+            "{why}: OPT without the option"
+        );
+    }
+    let two = [subnet("192.0.2.0/24"), subnet("8.8.8.0/24")].concat();
+    assert_eq!(
+        show(&udp(&packet("geo.example. A", Some(&two)))),
+        ["FORMERR"],
+        "which one?"
+    );
+    let cut = [0, 8, 0, 9, 0, 1];
+    assert_eq!(
+        show(&udp(&packet("geo.example. A", Some(&cut)))),
+        ["FORMERR"],
+        "longer than its OPT"
+    );
+}
+
+#[test]
+fn other_classes_and_meta_types_are_turned_down() {
+    let chaos = |question| {
+        let mut packet = packet(question, None);
+        let end = packet.len();
+        packet[end - 1] = 3;
+        packet
+    };
+    assert_eq!(show(&udp(&chaos("version.bind. TXT"))), ["REFUSED"]);
+    assert_eq!(show(&udp(&chaos("mail.example. A"))), ["REFUSED"]);
+    for (question, head) in [
+        ("example. AXFR", "REFUSED"),
+        ("example. IXFR", "REFUSED"),
+        ("example. MAILB", "NOTIMP"),
+        ("example. TYPE200", "NOTIMP"),
+        ("example. TKEY", "NOTIMP"),
+    ] {
+        assert_eq!(show(&udp(&packet(question, None)))[0], head, "{question}");
+    }
+    // IXFR brings the version it has (RFC 1995 3).
+    let mut ixfr = packet("example. IXFR", None);
+    ixfr[9] = 1;
+    ixfr.extend([0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22]);
+    ixfr.extend([0; 22]);
+    assert_eq!(show(&udp(&ixfr)), ["REFUSED"]);
+}
+
+#[test]
+fn rfc2181_what_does_not_fit_is_truncated_whole() {
+    let texts: String = (0..6)
+        .map(|i| format!("big 300 TXT \"{i}{}\"\n", "x".repeat(200)))
+        .collect();
+    let spec = common::zone(
+        "big.test",
+        &format!("@ 300 SOA ns h 1 2 3 4 5\n@ 300 NS ns\n{texts}"),
+    );
+    let world = common::snapshot(dns::Zones::build(vec![spec], Vec::new()).expect("zones"));
+    let ask = |payload: Option<u16>, transport| {
+        let packet = match payload {
+            Some(payload) => with_opt("big.big.test. TXT", &opt(payload, [0; 4], &[])),
+            None => packet("big.big.test. TXT", None),
+        };
+        respond(&world, &packet, ip(US), transport, &Rules::default(), 7).expect("a response")
+    };
+    for (payload, limit) in [
+        (None, 512),
+        (Some(0), 512),
+        (Some(511), 512),
+        (Some(1232), 1232),
+        (Some(65535), 1232),
+    ] {
+        let response = ask(payload, Transport::Udp);
+        assert!(response.len() <= limit, "{payload:?}: {}", response.len());
+        assert_eq!(
+            show(&response),
+            ["NOERROR aa tc"],
+            "{payload:?}: no half of a set"
+        );
+        assert_eq!(response[11], u8::from(payload.is_some()), "the OPT stays");
+    }
+    let whole = ask(None, Transport::Tcp);
+    assert_eq!(show(&whole).len(), 1 + 6, "over TCP all of it");
+    let larger = Rules {
+        payload: 4096,
+        ..Rules::default()
+    };
+    let packet = with_opt("big.big.test. TXT", &opt(4096, [0; 4], &[]));
+    let response =
+        respond(&world, &packet, ip(US), Transport::Udp, &larger, 7).expect("a response");
+    assert_eq!(show(&response).len(), 1 + 6, "as large as both sides allow");
+}
+
+#[test]
+fn an_answer_fits_to_the_last_octet() {
+    let world = world();
+    for question in [
+        "child.example. A",
+        "www.example. A",
+        "geo.example. HTTPS",
+        "nothing.example. A",
+    ] {
+        let packet = packet(question, Some(&subnet("192.0.2.0/24")));
+        let rules = Rules {
+            payload: u16::MAX,
+            ..Rules::default()
+        };
+        let whole = respond(&world, &packet, ip(US), Transport::Tcp, &rules, 7)
+            .expect("a response")
+            .len();
+        // 512 is the least limit, so the rule is tried on what is larger, and holds for the rest.
+        assert!(whole < 512, "{question}: {whole}");
+        assert!(
+            !show(
+                &respond(&world, &packet, ip(US), Transport::Udp, &rules, 7).expect("a response")
+            )[0]
+            .contains("tc")
+        );
+    }
+}
+
+#[test]
+fn the_outcome_says_what_became_of_a_packet() {
+    let world = world();
+    let mut out = b"before".to_vec();
+    let rules = Rules::default();
+    let asked = packet("geo.example. A", None);
+    let outcome = dns::respond_into(
+        &world,
+        &asked,
+        ip(US),
+        Transport::Udp,
+        &rules,
+        |_| 7,
+        &mut out,
+    );
+    let Outcome::Answered {
+        query,
+        answer,
+        truncated,
+    } = outcome
+    else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(
+        (query.name.to_string().as_str(), truncated),
+        ("geo.example.", false)
+    );
+    let (service, decision) = answer.decision.expect("a decision");
+    assert_eq!((service.0, decision.region.map(|r| r.0)), (0, Some(0)));
+    assert!(out.starts_with(b"before"), "appended");
+    assert_eq!(show(&out[6..])[0], "NOERROR aa");
+}
