@@ -17,8 +17,10 @@ use std::path::Path;
 pub const MAX_CHANGES: usize = 1_000;
 
 /// Keys that only a restart changes, beside listeners: what they set is made once.
-pub const RESTART_ONLY: [&str; 6] = [
+pub const RESTART_ONLY: [&str; 8] = [
     "workers",
+    "drain_time",
+    "edns_client_subnet",
     "state_dir",
     "log",
     "access_log",

@@ -2,20 +2,16 @@
 //! recovery that takes longer than was promised.
 
 use super::Checker;
-use super::pools::duration;
 use crate::problem::Place;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 use steering::geo::{Country, CountrySet, Located, Location, LocationTable};
 use steering::health::Status;
 use steering::ids::PolicyId;
-use steering::spec::Policy;
 use steering::{
-    Client, CompileProblem, Forced, PoolId, ResidencyId, ServiceId, Silent, Snapshot, Table,
-    Timestamp, Verdict, Want,
+    Client, CompileProblem, Forced, ResidencyId, ServiceId, Silent, Snapshot, Table, Timestamp,
+    Verdict, Want,
 };
 
 impl Checker<'_> {
@@ -176,75 +172,6 @@ impl Checker<'_> {
                 );
         }
     }
-
-    /// Detection and TTL fit into each service's recovery time objective.
-    fn recovery_is_in_time(&mut self) {
-        let mut reach = Reach::default();
-        let dns: HashSet<ServiceId> = self.steered.iter().map(|name| name.service).collect();
-        let http: HashSet<ServiceId> = self.routes.iter().map(|route| route.service).collect();
-        for at in 0..self.table.services.len() {
-            let (id, service) = (ServiceId::at(at), &self.table.services[at]);
-            let Some(rto) = self.services[at].rto else {
-                continue;
-            };
-            let (ttl, failing) = (
-                Duration::from_secs(service.ttl.into()),
-                Duration::from_secs(service.ttl_failing.into()),
-            );
-            let mut worst: Option<(Duration, String)> = None;
-            let mut unchecked = None;
-            for (policy, in_dns, asked) in [
-                (service.dns_policy, true, dns.contains(&id)),
-                (service.http_policy, false, http.contains(&id)),
-            ] {
-                if !asked {
-                    continue;
-                }
-                for pool in reach.pools(policy, &self.table.policies).iter() {
-                    let Some(pool) = self.table.pools.get(pool.index()) else {
-                        continue;
-                    };
-                    let Some(check) = pool
-                        .check
-                        .and_then(|check| self.table.checks.get(check.index()))
-                    else {
-                        unchecked.get_or_insert_with(|| pool.name.clone());
-                        continue;
-                    };
-                    let rules = check.rules;
-                    let (took, with) = if in_dns {
-                        (
-                            rules.exposure(ttl, failing),
-                            format!("ttl {}, ttl_failing {}, ", duration(ttl), duration(failing)),
-                        )
-                    } else {
-                        (rules.detection(), String::new())
-                    };
-                    if worst.as_ref().is_none_or(|(longest, _)| took > *longest) {
-                        let why = format!(
-                            "{with}health check {} (interval {}, timeout {}, fall {})",
-                            check.name,
-                            duration(rules.interval),
-                            duration(rules.timeout),
-                            rules.fall
-                        );
-                        worst = Some((took, why));
-                    }
-                }
-            }
-            let (name, place) = (service.name.clone(), self.services[at].place);
-            if let Some((took, why)) = worst.filter(|(took, _)| *took > rto) {
-                self.findings
-                    .warning("rto", place, format!("{name} may hold a client on a failed endpoint for {}, longer than its rto of {}", duration(took), duration(rto)))
-                    .hint(format!("it comes of {why}; shorten those, or set the rto to what holds"));
-            }
-            if let Some(pool) = unchecked {
-                self.findings
-                    .warning("rto", place, format!("{name} has an rto, but pool {pool} has no health check, so its failure is never noticed"))
-                    .hint("give the pool a health_check");
-            }
-        }
-    }
 }
 
 fn is_served(snapshot: &Snapshot, service: ServiceId, location: Location) -> bool {
@@ -258,65 +185,4 @@ fn is_served(snapshot: &Snapshot, service: ServiceId, location: Location) -> boo
     [Want::dns(0), Want::http(0)].into_iter().all(|want| {
         snapshot.decide(service, &client, want, &mut Silent).verdict == Verdict::Steered
     })
-}
-
-/// The pools each policy can reach, worked out once a policy.
-#[derive(Default)]
-struct Reach {
-    done: HashMap<PolicyId, Rc<BTreeSet<PoolId>>>,
-}
-
-impl Reach {
-    fn pools(
-        &mut self,
-        id: PolicyId,
-        policies: &[steering::spec::NamedPolicy],
-    ) -> Rc<BTreeSet<PoolId>> {
-        if let Some(done) = self.done.get(&id) {
-            return done.clone();
-        }
-        let mut pools = BTreeSet::new();
-        if let Some(named) = policies.get(id.index()) {
-            self.walk(&named.policy, policies, &mut pools);
-        }
-        let pools = Rc::new(pools);
-        self.done.insert(id, pools.clone());
-        pools
-    }
-
-    /// Only called for tables that compiled, so there are no circles.
-    fn walk(
-        &mut self,
-        policy: &Policy,
-        policies: &[steering::spec::NamedPolicy],
-        pools: &mut BTreeSet<PoolId>,
-    ) {
-        let mut each = |children: &mut dyn Iterator<Item = &Policy>| {
-            for child in children {
-                self.walk(child, policies, pools);
-            }
-        };
-        match policy {
-            Policy::Pool(pool) => {
-                pools.insert(*pool);
-            }
-            Policy::Named(id) => {
-                let below = self.pools(*id, policies);
-                pools.extend(below.iter());
-            }
-            Policy::Failover { children, .. }
-            | Policy::Latency { children }
-            | Policy::Multivalue { children, .. } => {
-                each(&mut children.iter());
-            }
-            Policy::Weighted { children, .. } => each(&mut children.iter().map(|(child, _)| child)),
-            Policy::Proximity { children } => each(&mut children.iter().map(|(child, _)| child)),
-            Policy::Geo { rules, default } => {
-                each(&mut rules.iter().map(|rule| &rule.to).chain(default.as_deref()));
-            }
-            Policy::Network { rules, default } => {
-                each(&mut rules.iter().map(|(_, to)| to).chain(default.as_deref()));
-            }
-        }
-    }
 }

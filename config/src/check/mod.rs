@@ -3,6 +3,8 @@
 //! It never stops at the first problem: what is wrong is taken in and left out, and what is right is
 //! looked at all the same. No client is decided for here except by `Snapshot::decide`.
 
+mod checks;
+mod clients;
 mod compiled;
 mod expect;
 mod names;
@@ -10,7 +12,11 @@ mod node;
 mod places;
 mod policies;
 mod pools;
+mod recovery;
+mod residency;
+mod rules;
 mod services;
+mod upstreams;
 mod zones;
 
 use crate::checked::{Checked, Geoip, Route, ServiceInfo, SteeredName, Upstream};
