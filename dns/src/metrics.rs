@@ -11,12 +11,14 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
 };
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 use steering::{Decision, Snapshot, Verdict};
 
 /// The most services with a series of their own; the others are counted together as `other`.
 pub const MAX_SERVICES: usize = 1_000;
+/// The most pairs of region and verdict with a series of their own, over all reloads of one run.
+pub const MAX_REGIONS: usize = 4_096;
 /// One in so many queries has its time taken.
 pub const TIMED_ONE_IN: u64 = 64;
 
@@ -91,8 +93,8 @@ impl Metrics {
             queries: [Transport::Udp, Transport::Tcp]
                 .map(|t| queries.with_label_values(&[t.name()])),
             responses: Rcode::ALL.map(|rcode| responses.with_label_values(&[rcode.name()])),
-            steered: Family::new(steered),
-            services: Family::new(services),
+            steered: Family::new(steered, &["other", "other"]),
+            services: Family::new(services, &["other"]),
             truncated: counter(
                 "rhumb_dns_truncated_total",
                 "Responses cut to their question, TC set.",
@@ -178,7 +180,7 @@ impl Metrics {
             .map(|r| r.name.clone());
         let verdict = decision.verdict;
         self.steered
-            .inc((region, verdict), usize::MAX, |(region, verdict)| {
+            .inc((region, verdict), MAX_REGIONS, |(region, verdict)| {
                 [
                     region.as_deref().unwrap_or("none").to_owned(),
                     verdict.name().to_owned(),
@@ -212,15 +214,16 @@ fn log(query: &Query, answer: &Answer<'_>, snapshot: &Snapshot) {
 struct Family<K> {
     vec: IntCounterVec,
     known: RwLock<HashMap<K, IntCounter>>,
-    other: std::sync::OnceLock<IntCounter>,
+    other: (&'static [&'static str], OnceLock<IntCounter>),
 }
 
 impl<K: Eq + std::hash::Hash + Clone> Family<K> {
-    fn new(vec: IntCounterVec) -> Self {
+    /// `other` are the labels of what is counted together.
+    fn new(vec: IntCounterVec, other: &'static [&'static str]) -> Self {
         Self {
             vec,
             known: RwLock::default(),
-            other: std::sync::OnceLock::new(),
+            other: (other, OnceLock::new()),
         }
     }
 
@@ -236,8 +239,9 @@ impl<K: Eq + std::hash::Hash + Clone> Family<K> {
             return;
         }
         if self.known.read().unwrap_or_else(|e| e.into_inner()).len() >= most {
-            self.other
-                .get_or_init(|| self.vec.with_label_values(&["other"]))
+            let (labels, other) = &self.other;
+            other
+                .get_or_init(|| self.vec.with_label_values(labels))
                 .inc();
             return;
         }

@@ -6,7 +6,9 @@ use super::{At, Draft, DraftSet, DraftZone, problem, problem_at};
 use super::{
     DEFAULT_TTL, MAX_TTL, Name, RType, Steered, SteeredName, ZoneProblem, ZoneSpec, master, svcb,
 };
+use crate::name::suffixes;
 use crate::zone::SoaSpec;
+use std::collections::HashMap;
 
 /// Reads everything one zone is written in.
 pub(super) fn zone<'a>(
@@ -197,6 +199,11 @@ pub(super) fn steered(
     names: Vec<SteeredName>,
     problems: &mut Vec<ZoneProblem>,
 ) {
+    let by_apex: HashMap<Box<[u8]>, usize> = zones
+        .iter()
+        .enumerate()
+        .map(|(i, zone)| (zone.apex.as_wire().into(), i))
+        .collect();
     for steered in names {
         let about = |zone: &str, message: String, hint: Option<&str>| ZoneProblem {
             zone: zone.to_owned(),
@@ -228,8 +235,8 @@ pub(super) fn steered(
                 continue;
             }
         };
-        let within = zones.iter_mut().filter(|zone| name.is_within(&zone.apex));
-        let Some(zone) = within.max_by_key(|zone| zone.apex.as_wire().len()) else {
+        let home = suffixes(name.as_wire()).find_map(|suffix| by_apex.get(suffix));
+        let Some(zone) = home.and_then(|i| zones.get_mut(*i)) else {
             let hint = Some("add the zone it belongs to under `zones`, or remove the name");
             problems.push(about("", format!("{name} is in none of the zones"), hint));
             continue;
