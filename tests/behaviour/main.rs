@@ -4,10 +4,13 @@
 //!
 //! `RHUMB_SEED=n` replays a failure that printed seed n. No test asserts a duration.
 
+mod cli;
 mod failover;
 mod harness;
+mod origins;
 mod parity;
 mod policies;
+mod proxying;
 mod reload;
 mod scenario;
 mod simulator;

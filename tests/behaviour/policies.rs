@@ -5,7 +5,9 @@ use crate::harness::chance::Chance;
 use std::fmt::Write;
 
 /// Countries with clients and regions in them.
-const COUNTRIES: [&str; 12] = ["US", "DE", "FR", "IE", "SG", "JP", "BR", "ZA", "IN", "NO", "AU", "GB"];
+const COUNTRIES: [&str; 12] = [
+    "US", "DE", "FR", "IE", "SG", "JP", "BR", "ZA", "IN", "NO", "AU", "GB",
+];
 const CONTINENTS: [&str; 6] = ["EU", "NA", "SA", "AS", "AF", "OC"];
 
 /// The endpoint of a generated pool, by its number.
@@ -23,19 +25,32 @@ pub fn config(chance: &mut Chance, services: usize) -> String {
     for pool in 0..pools {
         // The first is always in the EU, so that a pin has somewhere to go.
         let eu = pool == 0 || chance.percent(40);
-        let country = if eu { chance.pick(&["DE", "FR", "IE"]) } else { chance.pick(&COUNTRIES) };
+        let country = if eu {
+            chance.pick(&["DE", "FR", "IE"])
+        } else {
+            chance.pick(&COUNTRIES)
+        };
         let eu = ["DE", "FR", "IE"].contains(country);
         let law = if eu { ", jurisdiction: eu" } else { "" };
-        let _ = writeln!(out, "  r{pool}: {{ location: {{ country: {country} }}{law} }}");
+        let _ = writeln!(
+            out,
+            "  r{pool}: {{ location: {{ country: {country} }}{law} }}"
+        );
     }
     out.push_str("pools:\n");
     for pool in 0..pools {
-        let endpoints: Vec<String> =
-            (0..1 + chance.below(3)).map(|one| format!("{{ address: \"{}\" }}", address(pool, one))).collect();
+        let endpoints: Vec<String> = (0..1 + chance.below(3))
+            .map(|one| format!("{{ address: \"{}\" }}", address(pool, one)))
+            .collect();
         let (health, list) = ("health_check: origin", endpoints.join(", "));
-        let _ = writeln!(out, "  p{pool}: {{ region: r{pool}, {health}, endpoints: [{list}] }}");
+        let _ = writeln!(
+            out,
+            "  p{pool}: {{ region: r{pool}, {health}, endpoints: [{list}] }}"
+        );
     }
-    out.push_str("residency:\n  gdpr: { clients: { countries: [EU] }, serve_in: [eu], unknown_clients: ");
+    out.push_str(
+        "residency:\n  gdpr: { clients: { countries: [EU] }, serve_in: [eu], unknown_clients: ",
+    );
     let _ = writeln!(
         out,
         "{}, when_exhausted: {} }}",
@@ -57,10 +72,15 @@ pub fn config(chance: &mut Chance, services: usize) -> String {
         if chance.percent(30) {
             out.push_str("    on_exhausted: refuse\n");
         }
-        let _ = writeln!(out, "    dns: {{ names: [s{service}.test], ttl: 60s, ttl_failing: 5s }}");
+        let _ = writeln!(
+            out,
+            "    dns: {{ names: [s{service}.test], ttl: 60s, ttl_failing: 5s }}"
+        );
         let _ = writeln!(out, "    http: {{ hosts: [s{service}.test] }}");
     }
-    out.push_str("zones:\n  test:\n    soa: { mname: ns1.test, rname: root.test }\n    ns: [ns1.test]\n");
+    out.push_str(
+        "zones:\n  test:\n    soa: { mname: ns1.test, rname: root.test }\n    ns: [ns1.test]\n",
+    );
     out.push_str("    records: [\"ns1 300 IN A 127.0.0.1\"]\ntrusted_proxies: [127.0.0.0/8]\n");
     out
 }
@@ -103,11 +123,19 @@ impl Tree<'_> {
             .map(|i| {
                 let to = self.policy(depth - 1);
                 // The first always weighs something: a sum of 0 is an error.
-                let weight = if i == 0 { 1 + self.chance.below(100) } else { self.chance.below(100) };
+                let weight = if i == 0 {
+                    1 + self.chance.below(100)
+                } else {
+                    self.chance.below(100)
+                };
                 format!("{{ to: {to}, weight: {weight} }}")
             })
             .collect();
-        let sticky = if self.chance.percent(40) { ", sticky: client" } else { "" };
+        let sticky = if self.chance.percent(40) {
+            ", sticky: client"
+        } else {
+            ""
+        };
         format!("{{ weighted: [{}]{sticky} }}", children.join(", "))
     }
 

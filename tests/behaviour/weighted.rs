@@ -12,7 +12,11 @@ use std::net::IpAddr;
 
 const ANSWERS: usize = 100_000;
 const NAME: &str = "weighted.demo.test";
-const SHARES: [(&str, f64); 3] = [("us-east-1", 0.4), ("eu-west-1", 0.4), ("ap-southeast-1", 0.2)];
+const SHARES: [(&str, f64); 3] = [
+    ("us-east-1", 0.4),
+    ("eu-west-1", 0.4),
+    ("ap-southeast-1", 0.2),
+];
 
 type Counts = HashMap<String, usize>;
 
@@ -24,7 +28,9 @@ fn a_hundred_thousand_dns_answers_follow_the_weights() {
         let questions = vec![Question::a(NAME); ANSWERS / 2];
         for _ in 0..2 {
             let asked = pop.dns().ask_all(&questions, 64, |_, reply| {
-                *counts.entry(pop.regions[&reply.addresses()[0]].clone()).or_default() += 1;
+                *counts
+                    .entry(pop.regions[&reply.addresses()[0]].clone())
+                    .or_default() += 1;
             });
             asked.expect("every question is answered");
         }
@@ -39,7 +45,9 @@ fn a_hundred_thousand_http_responses_follow_the_weights() {
         let clients = vec![IpAddr::from([8, 8, 8, 8]); ANSWERS];
         let mut counts = Counts::new();
         for region in requests(&pop, NAME, &clients) {
-            *counts.entry(region.expect("every request is served")).or_default() += 1;
+            *counts
+                .entry(region.expect("every request is served"))
+                .or_default() += 1;
         }
         counts
     });
@@ -47,10 +55,17 @@ fn a_hundred_thousand_http_responses_follow_the_weights() {
 
 fn follow_the_weights(mut sample: impl FnMut() -> Counts) {
     let first = sample();
-    assert_eq!(first.values().sum::<usize>(), ANSWERS, "every answer names a region: {first:?}");
+    assert_eq!(
+        first.values().sum::<usize>(),
+        ANSWERS,
+        "every answer names a region: {first:?}"
+    );
     if !within(&first) {
         let second = sample();
-        assert!(within(&second), "two samples are outside the 99.9 % interval: {first:?}, {second:?}");
+        assert!(
+            within(&second),
+            "two samples are outside the 99.9 % interval: {first:?}, {second:?}"
+        );
     }
 }
 

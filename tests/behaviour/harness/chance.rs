@@ -47,18 +47,6 @@ impl Chance {
         &from[self.below(from.len())]
     }
 
-    /// Some of them, at least one, in their order.
-    pub fn some<T: Clone>(&mut self, from: &[T]) -> Vec<T> {
-        let sure = self.below(from.len());
-        let mut taken = Vec::new();
-        for (i, one) in from.iter().enumerate() {
-            if i == sure || self.percent(50) {
-                taken.push(one.clone());
-            }
-        }
-        taken
-    }
-
     /// An address that could be a client's: of the public internet, every eighth one IPv6.
     pub fn public_address(&mut self) -> IpAddr {
         if self.percent(12) {
@@ -82,7 +70,10 @@ impl Chance {
 fn is_public(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let special = matches!((a, b, c), (0 | 10 | 127 | 224.., ..))
-        || matches!((a, b), (100, 64..=127) | (169, 254) | (172, 16..=31) | (192, 168) | (198, 18..=19))
+        || matches!(
+            (a, b),
+            (100, 64..=127) | (169, 254) | (172, 16..=31) | (192, 168) | (198, 18..=19)
+        )
         || matches!((a, b, c), (192, 0, 0 | 2) | (198, 51, 100) | (203, 0, 113));
     !special
 }
@@ -106,7 +97,10 @@ fn chance_can_be_had_again_and_addresses_are_public() {
         let address = one.public_address();
         assert_eq!(address, again.public_address());
         match address {
-            IpAddr::V4(v4) => assert!(!v4.is_private() && !v4.is_loopback() && !v4.is_multicast(), "{v4}"),
+            IpAddr::V4(v4) => assert!(
+                !v4.is_private() && !v4.is_loopback() && !v4.is_multicast(),
+                "{v4}"
+            ),
             IpAddr::V6(v6) => assert_eq!(v6.segments()[0] >> 13, 1, "{v6}"),
         }
     }

@@ -59,7 +59,11 @@ impl Dns {
     pub fn ask(&mut self, question: &Question) -> Result<Reply, Failed> {
         let id = self.send(question)?;
         let reply = self.receive()?;
-        if reply.id == id { Ok(reply) } else { Err(Malformed::foreign().into()) }
+        if reply.id == id {
+            Ok(reply)
+        } else {
+            Err(Malformed::foreign().into())
+        }
     }
 
     /// Sends a question and returns its id.
@@ -159,7 +163,10 @@ pub struct Response {
 impl Response {
     /// The first value of a header; `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON; null when it is none.
@@ -169,17 +176,28 @@ impl Response {
 
     /// The region that one of the demo's origins says it is.
     pub fn region(&self) -> Option<String> {
-        self.json()["region"].as_str().filter(|_| self.status == 200).map(str::to_owned)
+        self.json()["region"]
+            .as_str()
+            .filter(|_| self.status == 200)
+            .map(str::to_owned)
     }
 }
 
 impl Http {
     pub fn new(server: SocketAddr) -> Self {
-        Self { server, connection: None }
+        Self {
+            server,
+            connection: None,
+        }
     }
 
     pub fn get(&mut self, path: &str) -> Result<Response, Failed> {
-        self.ask(&Ask { method: "GET", host: "localhost", path, client: None })
+        self.ask(&Ask {
+            method: "GET",
+            host: "localhost",
+            path,
+            client: None,
+        })
     }
 
     /// Asks and reads the whole response.
@@ -207,7 +225,10 @@ impl Http {
 
 fn read_response(from: &mut impl BufRead) -> Result<Response, Failed> {
     let status_line = line(from)?;
-    let status = status_line.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let status = status_line
+        .split(' ')
+        .nth(1)
+        .and_then(|word| word.parse().ok());
     let status = status.ok_or_else(|| Failed::Http(format!("status line {status_line:?}")))?;
     let mut headers = Vec::new();
     loop {
@@ -215,10 +236,16 @@ fn read_response(from: &mut impl BufRead) -> Result<Response, Failed> {
         if line.is_empty() {
             break;
         }
-        let (name, value) = line.split_once(':').ok_or_else(|| Failed::Http(format!("header {line:?}")))?;
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| Failed::Http(format!("header {line:?}")))?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut response = Response { status, headers, body: Vec::new() };
+    let mut response = Response {
+        status,
+        headers,
+        body: Vec::new(),
+    };
     response.body = if response.header("transfer-encoding") == Some("chunked") {
         chunks(from)?
     } else {
@@ -247,7 +274,8 @@ fn chunks(from: &mut impl BufRead) -> Result<Vec<u8>, Failed> {
     let mut body = Vec::new();
     loop {
         let size = line(from)?;
-        let length = usize::from_str_radix(&size, 16).map_err(|_| Failed::Http(format!("chunk size {size:?}")))?;
+        let length = usize::from_str_radix(&size, 16)
+            .map_err(|_| Failed::Http(format!("chunk size {size:?}")))?;
         body.extend(exactly(from, length)?);
         line(from)?;
         if length == 0 {
@@ -260,11 +288,15 @@ fn chunks(from: &mut impl BufRead) -> Result<Vec<u8>, Failed> {
 fn responses_are_read_whole() {
     for (text, body) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", "hello"),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+            "hello",
+        ),
         ("HTTP/1.1 451 Unavailable For Legal Reasons\r\n\r\n", ""),
     ] {
         let response = read_response(&mut text.as_bytes()).expect("a response");
         assert_eq!(response.body, body.as_bytes(), "{text:?}");
     }
-    read_response(&mut "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello".as_bytes()).expect_err("cut short");
+    read_response(&mut "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello".as_bytes())
+        .expect_err("cut short");
 }

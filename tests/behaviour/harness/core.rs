@@ -15,8 +15,8 @@ use steering::geo::LocationTable;
 use steering::health::{Status, TargetHealth, TargetKey, Transition};
 use steering::spec::Publish;
 use steering::{
-    Change, Client, Decision, EndpointId, Explanation, Plane, Reason, ServiceId, Silent, Snapshot, Table,
-    Timestamp, Want,
+    Change, Client, Decision, EndpointId, Explanation, Plane, Reason, ServiceId, Silent, Snapshot,
+    Table, Timestamp, Want,
 };
 
 /// Who asks when nobody is named: a resolver whose place is unknown.
@@ -40,10 +40,16 @@ pub fn compile(text: &str) -> Result<Compiled, Vec<String>> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rhumb.yaml");
     std::fs::write(&file, text).expect("a file");
-    let lines = |problems: &[config::Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let lines =
+        |problems: &[config::Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
     match Candidate::load(&file, &Context::default()) {
         Ok(candidate) => Ok(Compiled {
-            names: candidate.checked.steered.iter().map(|name| (name.name.clone(), name.service)).collect(),
+            names: candidate
+                .checked
+                .steered
+                .iter()
+                .map(|name| (name.name.clone(), name.service))
+                .collect(),
             problems: lines(&candidate.warnings),
             geo: candidate.geo.table,
             table: candidate.table,
@@ -104,8 +110,15 @@ impl Core {
     fn plan(&mut self) {
         let table = self.snapshot.table();
         let mut targets = HashMap::new();
-        for target in table.targets().iter().filter(|target| target.check.is_some()) {
-            let fresh = Probed { health: TargetHealth::default(), next: self.now };
+        for target in table
+            .targets()
+            .iter()
+            .filter(|target| target.check.is_some())
+        {
+            let fresh = Probed {
+                health: TargetHealth::default(),
+                next: self.now,
+            };
             let known = self.targets.get(&target.key).copied();
             targets.insert(target.key.clone(), known.unwrap_or(fresh));
         }
@@ -130,16 +143,25 @@ impl Core {
             let endpoint = &table.endpoints()[id.index()];
             let pool = &table.pools()[endpoint.pool.index()];
             let region = &table.regions()[pool.region.index()];
-            who == "all" || *pool.name == *who || *region.name == *who || endpoint.address.to_string() == who
+            who == "all"
+                || *pool.name == *who
+                || *region.name == *who
+                || endpoint.address.to_string() == who
         };
-        (0..table.endpoints().len()).map(EndpointId::at).filter(named).collect()
+        (0..table.endpoints().len())
+            .map(EndpointId::at)
+            .filter(named)
+            .collect()
     }
 
     fn keys(&self, who: &str) -> Vec<TargetKey> {
         let table = self.snapshot.table();
         let target = |id: &EndpointId| table.endpoints()[id.index()].target;
-        let mut keys: Vec<TargetKey> =
-            self.endpoints(who).iter().map(|id| table.targets()[target(id).index()].key.clone()).collect();
+        let mut keys: Vec<TargetKey> = self
+            .endpoints(who)
+            .iter()
+            .map(|id| table.targets()[target(id).index()].key.clone())
+            .collect();
         keys.sort_by_key(|key| key.address);
         keys.dedup();
         keys
@@ -155,7 +177,10 @@ impl Core {
     /// One outcome right now.
     pub fn probe(&mut self, who: &str, success: bool) {
         let keys = self.keys(who);
-        let transitions = keys.into_iter().filter_map(|key| self.observe(&key, success)).collect();
+        let transitions = keys
+            .into_iter()
+            .filter_map(|key| self.observe(&key, success))
+            .collect();
         self.apply(Change::Health(transitions));
     }
 
@@ -167,7 +192,10 @@ impl Core {
         let probed = self.targets.get_mut(key)?;
         probed.next = self.now.plus(rules.interval);
         let changed = probed.health.observe(success, self.now, &rules);
-        changed.then(|| Transition { target: key.clone(), health: probed.health })
+        changed.then(|| Transition {
+            target: key.clone(),
+            health: probed.health,
+        })
     }
 
     /// Lets time pass: probes when they are due, failbacks when they are due.
@@ -176,13 +204,24 @@ impl Core {
         loop {
             let probe = self.targets.values().map(|probed| probed.next).min();
             let tick = self.snapshot.wake_at();
-            let Some(next) = [probe, tick].into_iter().flatten().min().filter(|at| *at <= end) else { break };
+            let Some(next) = [probe, tick]
+                .into_iter()
+                .flatten()
+                .min()
+                .filter(|at| *at <= end)
+            else {
+                break;
+            };
             self.now = self.now.max(next);
             if probe == Some(next) {
                 self.round(next);
             } else {
                 self.apply(Change::Tick);
-                assert_ne!(self.snapshot.wake_at(), tick, "a tick that is due must be used up");
+                assert_ne!(
+                    self.snapshot.wake_at(),
+                    tick,
+                    "a tick that is due must be used up"
+                );
             }
         }
         self.now = end;
@@ -190,8 +229,12 @@ impl Core {
 
     /// The probes that are due, as one generation.
     fn round(&mut self, due: Timestamp) {
-        let keys: Vec<TargetKey> =
-            self.targets.iter().filter(|(_, probed)| probed.next <= due).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<TargetKey> = self
+            .targets
+            .iter()
+            .filter(|(_, probed)| probed.next <= due)
+            .map(|(key, _)| key.clone())
+            .collect();
         let mut transitions = Vec::new();
         for key in keys {
             let fails = self.failing.get(&key).copied().unwrap_or(false);
@@ -204,35 +247,65 @@ impl Core {
 
     /// Whether these are believed to be `up`, `down` or `unknown`.
     pub fn states(&self, who: &str) -> Vec<Status> {
-        self.endpoints(who).into_iter().map(|id| self.snapshot.status(id)).collect()
+        self.endpoints(who)
+            .into_iter()
+            .map(|id| self.snapshot.status(id))
+            .collect()
     }
 
     /// Asks DNS; the message goes through the parser and encoder that the server uses.
     pub fn resolve(&self, question: &Question, resolver: IpAddr, draw: u64) -> Reply {
         let packet = question.encode(1);
         let rules = dns::Rules::default();
-        let response = dns::respond(&self.snapshot, &packet, resolver, dns::Transport::Udp, &rules, draw);
+        let response = dns::respond(
+            &self.snapshot,
+            &packet,
+            resolver,
+            dns::Transport::Udp,
+            &rules,
+            draw,
+        );
         decode(&response.expect("a query gets a response")).expect("a response can be read")
     }
 
     /// Asks DNS, and asks the core what its verdict was.
     pub fn query(&self, question: &Question, resolver: IpAddr, draw: u64) -> Seen {
-        let seen = Seen::in_dns(&self.resolve(question, resolver, draw), &regions(self.snapshot.table()));
-        let client = question.subnet.filter(|subnet| subnet.prefix > 0).map_or(resolver, |subnet| subnet.address);
+        let seen = Seen::in_dns(
+            &self.resolve(question, resolver, draw),
+            &regions(self.snapshot.table()),
+        );
+        let client = question
+            .subnet
+            .filter(|subnet| subnet.prefix > 0)
+            .map_or(resolver, |subnet| subnet.address);
         let service = self.names.get(&question.name.to_ascii_lowercase());
         let decision = service.map(|service| self.decide(*service, client, Want::dns(draw)));
-        Seen { verdict: decision.map(|decision| decision.verdict.name()).or(seen.verdict), ..seen }
+        Seen {
+            verdict: decision
+                .map(|decision| decision.verdict.name())
+                .or(seen.verdict),
+            ..seen
+        }
     }
 
     /// What a request gets, apart from what the endpoint itself says.
     pub fn request(&self, host: &str, path: &str, client: IpAddr, draw: u64) -> Seen {
         let table = self.snapshot.table();
-        let routes = table.planes().find::<proxy::Routes>().expect("a table has routes");
+        let routes = table
+            .planes()
+            .find::<proxy::Routes>()
+            .expect("a table has routes");
         let Some(route) = routes.find(host, path) else {
-            return Seen { code: "404".to_owned(), reason: Some("no_route".to_owned()), ..Seen::default() };
+            return Seen {
+                code: "404".to_owned(),
+                reason: Some("no_route".to_owned()),
+                ..Seen::default()
+            };
         };
         let decision = self.decide(route.service, client, Want::http(draw));
-        let region = decision.region.map(|id| table.regions()[id.index()].name.to_string());
+        let region = decision
+            .region
+            .map(|id| table.regions()[id.index()].name.to_string());
         let reason = (decision.reason != Reason::None).then(|| decision.reason.name().to_owned());
         let code = match decision.reason {
             Reason::None => "200",
@@ -240,18 +313,39 @@ impl Core {
             Reason::PolicyExhausted | Reason::NoMatch => "503",
         };
         if let Some(reason) = &reason {
-            assert_eq!(verdict(reason), Some(decision.verdict.name()), "the wire tells the verdict");
+            assert_eq!(
+                verdict(reason),
+                Some(decision.verdict.name()),
+                "the wire tells the verdict"
+            );
         }
-        Seen { region, reason, verdict: Some(decision.verdict.name()), code: code.to_owned(), ..Seen::default() }
+        Seen {
+            region,
+            reason,
+            verdict: Some(decision.verdict.name()),
+            code: code.to_owned(),
+            ..Seen::default()
+        }
     }
 
     pub fn decide(&self, service: ServiceId, client: IpAddr, want: Want) -> Decision {
-        self.snapshot.decide(service, &Client::from(client), want, &mut Silent)
+        self.snapshot
+            .decide(service, &Client::from(client), want, &mut Silent)
     }
 
     /// The region that the explanation names.
-    pub fn explained(&self, service: ServiceId, client: IpAddr, plane: Plane, draw: u64) -> Option<String> {
-        let want = Want { plane, draw, family: None };
+    pub fn explained(
+        &self,
+        service: ServiceId,
+        client: IpAddr,
+        plane: Plane,
+        draw: u64,
+    ) -> Option<String> {
+        let want = Want {
+            plane,
+            draw,
+            family: None,
+        };
         Explanation::new(&self.snapshot, service, &Client::from(client), want)?.region
     }
 }
@@ -263,7 +357,10 @@ pub fn regions(table: &Table) -> Regions {
         let pool = &table.pools()[endpoint.pool.index()];
         let region = table.regions()[pool.region.index()].name.to_string();
         if let Publish::Addresses { v4, v6 } = &endpoint.publish {
-            let all = v4.iter().map(|a| IpAddr::from(*a)).chain(v6.iter().map(|a| IpAddr::from(*a)));
+            let all = v4
+                .iter()
+                .map(|a| IpAddr::from(*a))
+                .chain(v6.iter().map(|a| IpAddr::from(*a)));
             regions.extend(all.map(|address| (address, region.clone())));
         }
     }

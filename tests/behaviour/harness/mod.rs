@@ -8,3 +8,9 @@ pub mod origins;
 pub mod pop;
 pub mod seen;
 pub mod wire;
+
+/// The config with `old` replaced; a test that replaces nothing would test nothing.
+pub fn edited(config: &str, old: &str, new: &str) -> String {
+    assert!(config.contains(old), "the config has no {old:?} to replace");
+    config.replace(old, new)
+}

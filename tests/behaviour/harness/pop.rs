@@ -47,27 +47,40 @@ pub struct Pop {
 impl Pop {
     /// Starts the binary with this config and an origin for each of its endpoints; waits until it takes clients.
     pub fn start(config: &str) -> Self {
-        let compiled = compile(&with_listeners(config, &some_places())).unwrap_or_else(|problems| {
-            panic!("the config has problems:\n{}", problems.join("\n"));
-        });
+        let compiled =
+            compile(&with_listeners(config, &some_places())).unwrap_or_else(|problems| {
+                panic!("the config has problems:\n{}", problems.join("\n"));
+            });
         let table = &compiled.table;
         let endpoints: Vec<(SocketAddr, String)> = table
             .endpoints()
             .iter()
             .map(|endpoint| {
                 let region = table.pools()[endpoint.pool.index()].region;
-                (endpoint.address, table.regions()[region.index()].name.to_string())
+                (
+                    endpoint.address,
+                    table.regions()[region.index()].name.to_string(),
+                )
             })
             .collect();
         let origins = Origins::start(&endpoints);
         let folder = tempfile::tempdir().expect("a folder");
         for left in (0..STARTS).rev() {
             let places = some_places();
-            write(&config_file(folder.path()), &with_listeners(&origins.apply(config), &places));
+            write(
+                &config_file(folder.path()),
+                &with_listeners(&origins.apply(config), &places),
+            );
             let mut child = spawn(folder.path());
             match wait_ready(&mut child, &places) {
                 Ok(()) => {
-                    return Self { places, origins, regions: regions(table), folder, child };
+                    return Self {
+                        places,
+                        origins,
+                        regions: regions(table),
+                        folder,
+                        child,
+                    };
                 }
                 Err(_) if left > 0 => {}
                 Err(why) => panic!("the PoP does not start: {why}\n{}", log_tail(folder.path())),
@@ -96,11 +109,16 @@ impl Pop {
 
     /// The JSON of `/explain`.
     pub fn explain(&self, service: &str, client: IpAddr, plane: &str) -> Value {
-        self.admin(&format!("/explain?service={service}&client={client}&plane={plane}")).json()
+        self.admin(&format!(
+            "/explain?service={service}&client={client}&plane={plane}"
+        ))
+        .json()
     }
 
     pub fn admin(&self, path: &str) -> super::clients::Response {
-        Http::new(self.places.admin).get(path).expect("the admin address answers")
+        Http::new(self.places.admin)
+            .get(path)
+            .expect("the admin address answers")
     }
 
     /// Puts another config in the file, as an editor does, and does not wait.
@@ -113,7 +131,10 @@ impl Pop {
     pub fn reload(&self, config: &str) -> Value {
         let before = self.status()["reload"]["at"].clone();
         self.write_config(config);
-        self.wait("the reload's outcome", |status| status["reload"]["at"] != before)["reload"].clone()
+        self.wait("the reload's outcome", |status| {
+            status["reload"]["at"] != before
+        })["reload"]
+            .clone()
     }
 
     /// Waits until the status is as wanted; gives it.
@@ -124,34 +145,32 @@ impl Pop {
             if wanted(&status) {
                 return status;
             }
-            assert!(Instant::now() < end, "still waiting for {what}; status:\n{status:#}");
+            assert!(
+                Instant::now() < end,
+                "still waiting for {what}; status:\n{status:#}"
+            );
             sleep(LOOK);
         }
     }
 
-    /// Makes the origins of these endpoints (by region, pool or address as written in the status) fail or serve, and
-    /// waits until the PoP believes it.
-    pub fn set_serving(&self, who: &str, serving: bool) {
-        for address in self.flip(who, serving) {
-            let state = if serving { "up" } else { "down" };
-            self.wait(&format!("{address} to be {state}"), |status| {
-                let endpoints = status["endpoints"].as_array().expect("endpoints");
-                let of = |one: &&Value| one["address"] == address.to_string();
-                endpoints.iter().filter(of).all(|one| one["state"] == state)
-            });
-        }
-    }
-
-    /// Makes these origins fail or serve, and does not wait.
+    /// Makes the origins of these endpoints (by region, pool, address, or `all`) fail or serve, and does not wait until
+    /// the PoP has noticed.
     pub fn flip(&self, who: &str, serving: bool) -> Vec<SocketAddr> {
         let status = self.status();
         let endpoints = status["endpoints"].as_array().expect("endpoints");
         let named = |one: &&Value| {
-            who == "all" || ["region", "pool", "address"].iter().any(|key| one[*key].as_str() == Some(who))
+            who == "all"
+                || ["region", "pool", "address"]
+                    .iter()
+                    .any(|key| one[*key].as_str() == Some(who))
         };
         let address = |one: &Value| one["address"].as_str().and_then(|text| text.parse().ok());
-        let addresses: Vec<SocketAddr> = endpoints.iter().filter(named).filter_map(address).collect();
-        assert!(!addresses.is_empty(), "{who} is no region, pool or endpoint:\n{status:#}");
+        let addresses: Vec<SocketAddr> =
+            endpoints.iter().filter(named).filter_map(address).collect();
+        assert!(
+            !addresses.is_empty(),
+            "{who} is no region, pool or endpoint:\n{status:#}"
+        );
         for address in &addresses {
             self.origins.set_serving(*address, serving);
         }
@@ -165,7 +184,10 @@ impl Drop for Pop {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("the end of the PoP's log:\n{}", log_tail(self.folder.path()));
+            eprintln!(
+                "the end of the PoP's log:\n{}",
+                log_tail(self.folder.path())
+            );
         }
     }
 }
@@ -202,7 +224,10 @@ fn wait_ready(child: &mut Child, places: &Places) -> Result<(), String> {
         if let Some(status) = child.try_wait().expect("a child") {
             return Err(format!("it ended with {status}"));
         }
-        if Http::new(places.admin).get("/readyz").is_ok_and(|response| response.status == 200) {
+        if Http::new(places.admin)
+            .get("/readyz")
+            .is_ok_and(|response| response.status == 200)
+        {
             return Ok(());
         }
         sleep(LOOK);
@@ -219,15 +244,24 @@ fn log_tail(folder: &Path) -> String {
 }
 
 /// The places of the demo's config; another config gets a `listen` section.
-const WRITTEN: [&str; 4] = ["127.0.0.1:5353", "127.0.0.1:8080", "127.0.0.1:8443", "127.0.0.1:9900"];
+const WRITTEN: [&str; 4] = [
+    "127.0.0.1:5353",
+    "127.0.0.1:8080",
+    "127.0.0.1:8443",
+    "127.0.0.1:9900",
+];
 
 fn with_listeners(config: &str, places: &Places) -> String {
     if config.lines().any(|line| line.starts_with("listen:")) {
         let real = [places.dns, places.http, places.https, places.admin];
         let moved = WRITTEN.iter().zip(real);
-        return moved.fold(config.to_owned(), |text, (written, real)| text.replace(written, &real.to_string()));
+        return moved.fold(config.to_owned(), |text, (written, real)| {
+            text.replace(written, &real.to_string())
+        });
     }
-    let Places { dns, http, admin, .. } = places;
+    let Places {
+        dns, http, admin, ..
+    } = places;
     format!(
         "{config}\nlisten:\n  dns: [{{ address: \"{dns}\" }}]\n  http: [{{ address: \"{http}\" }}]\n  \
          admin: {{ address: \"{admin}\" }}\n"
@@ -235,7 +269,12 @@ fn with_listeners(config: &str, places: &Places) -> String {
 }
 
 fn some_places() -> Places {
-    Places { dns: free_port(), http: free_port(), https: free_port(), admin: free_port() }
+    Places {
+        dns: free_port(),
+        http: free_port(),
+        https: free_port(),
+        admin: free_port(),
+    }
 }
 
 /// A port that is free for UDP and TCP now, below those that the system gives to clients, so that none of the many

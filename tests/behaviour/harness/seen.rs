@@ -31,7 +31,10 @@ pub struct Seen {
 impl Seen {
     pub fn in_dns(reply: &Reply, regions: &Regions) -> Self {
         let addresses = reply.addresses();
-        let region = addresses.first().and_then(|address| regions.get(address)).cloned();
+        let region = addresses
+            .first()
+            .and_then(|address| regions.get(address))
+            .cloned();
         let reason = reply.ede.as_ref().map(|(_, text)| text.clone());
         Self {
             region,

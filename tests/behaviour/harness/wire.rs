@@ -28,7 +28,10 @@ impl Subnet {
     /// The /24 or /56 that resolvers usually send (RFC 7871 §11.1).
     pub fn usual(address: IpAddr) -> Self {
         let prefix = if address.is_ipv4() { 24 } else { 56 };
-        Self { address: masked(address, prefix), prefix }
+        Self {
+            address: masked(address, prefix),
+            prefix,
+        }
     }
 }
 
@@ -36,11 +39,15 @@ impl Subnet {
 pub fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {
-            let kept = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+            let kept = u32::MAX
+                .checked_shl(32 - u32::from(prefix.min(32)))
+                .unwrap_or(0);
             Ipv4Addr::from(u32::from(v4) & kept).into()
         }
         IpAddr::V6(v6) => {
-            let kept = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+            let kept = u128::MAX
+                .checked_shl(128 - u32::from(prefix.min(128)))
+                .unwrap_or(0);
             Ipv6Addr::from(u128::from(v6) & kept).into()
         }
     }
@@ -69,11 +76,18 @@ pub struct Question {
 
 impl Question {
     pub fn a(name: &str) -> Self {
-        Self { name: name.to_owned(), rtype: A, subnet: None }
+        Self {
+            name: name.to_owned(),
+            rtype: A,
+            subnet: None,
+        }
     }
 
     pub fn with(self, subnet: Subnet) -> Self {
-        Self { subnet: Some(subnet), ..self }
+        Self {
+            subnet: Some(subnet),
+            ..self
+        }
     }
 
     /// The message, with EDNS and this id.
@@ -135,7 +149,10 @@ pub struct Reply {
 impl Reply {
     /// The addresses of the answer, in order.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        self.answers.iter().filter_map(|record| record.address).collect()
+        self.answers
+            .iter()
+            .filter_map(|record| record.address)
+            .collect()
     }
 
     /// How long it may be kept: the least TTL of its answers, else that of the denial.
@@ -181,9 +198,14 @@ pub fn decode(message: &[u8]) -> Result<Reply, Malformed> {
     if flags & 0x8000 == 0 {
         return Err(Malformed("not a response"));
     }
-    let [questions, answers, authorities, additionals] = [at.u16()?, at.u16()?, at.u16()?, at.u16()?];
-    let mut reply =
-        Reply { id, rcode: flags & 0xf, truncated: flags & 0x0200 != 0, ..Reply::default() };
+    let [questions, answers, authorities, additionals] =
+        [at.u16()?, at.u16()?, at.u16()?, at.u16()?];
+    let mut reply = Reply {
+        id,
+        rcode: flags & 0xf,
+        truncated: flags & 0x0200 != 0,
+        ..Reply::default()
+    };
     for _ in 0..questions {
         at.name()?;
         at.take(4)?;
@@ -206,11 +228,18 @@ pub fn decode(message: &[u8]) -> Result<Reply, Malformed> {
             options(data, &mut reply)?;
         }
     }
-    if at.at == message.len() { Ok(reply) } else { Err(Malformed("bytes after the last record")) }
+    if at.at == message.len() {
+        Ok(reply)
+    } else {
+        Err(Malformed("bytes after the last record"))
+    }
 }
 
 fn options(data: &[u8], reply: &mut Reply) -> Result<(), Malformed> {
-    let mut at = Reader { message: data, at: 0 };
+    let mut at = Reader {
+        message: data,
+        at: 0,
+    };
     while at.at < data.len() {
         let (code, length) = (at.u16()?, at.u16()?);
         let value = at.take(usize::from(length))?;
@@ -234,7 +263,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8], Malformed> {
-        let taken = self.message.get(self.at..self.at + n).ok_or(Malformed("it ends too early"))?;
+        let taken = self
+            .message
+            .get(self.at..self.at + n)
+            .ok_or(Malformed("it ends too early"))?;
         self.at += n;
         Ok(taken)
     }
@@ -287,8 +319,16 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let data = self.take(length)?;
         let address = match rtype {
-            A => Some(<[u8; 4]>::try_from(data).map_err(|_| Malformed("an A of no 4 bytes"))?.into()),
-            AAAA => Some(<[u8; 16]>::try_from(data).map_err(|_| Malformed("an AAAA of no 16 bytes"))?.into()),
+            A => Some(
+                <[u8; 4]>::try_from(data)
+                    .map_err(|_| Malformed("an A of no 4 bytes"))?
+                    .into(),
+            ),
+            AAAA => Some(
+                <[u8; 16]>::try_from(data)
+                    .map_err(|_| Malformed("an AAAA of no 16 bytes"))?
+                    .into(),
+            ),
             _ => None,
         };
         let mut target = None;
@@ -297,7 +337,16 @@ impl<'a> Reader<'a> {
             target = Some(self.name()?);
             self.at = start + length;
         }
-        Ok((Record { name, rtype, ttl, address, target }, data))
+        Ok((
+            Record {
+                name,
+                rtype,
+                ttl,
+                address,
+                target,
+            },
+            data,
+        ))
     }
 }
 
@@ -327,7 +376,10 @@ fn a_reply_is_read_and_a_bent_one_is_not() {
     ]
     .concat();
     let reply = decode(&message).expect("a reply");
-    assert_eq!(reply.addresses(), ["127.0.2.1".parse::<IpAddr>().expect("an address")]);
+    assert_eq!(
+        reply.addresses(),
+        ["127.0.2.1".parse::<IpAddr>().expect("an address")]
+    );
     assert_eq!((reply.ttl(), reply.scope), (Some(60), Some(11)));
     assert_eq!(reply.ede, Some((18, "no".to_owned())));
     assert_eq!(reply.answers[0].name, "ab.test");

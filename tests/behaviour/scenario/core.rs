@@ -12,7 +12,11 @@ use std::time::Duration;
 pub fn play(scenario: &Scenario) -> Vec<String> {
     match OnCore::new(&scenario.config) {
         Ok(mut stage) => play::play(scenario, "core", &mut stage),
-        Err(problems) => vec![format!("tests/scenarios/{}: {}", scenario.name, problems.join("\n"))],
+        Err(problems) => vec![format!(
+            "tests/scenarios/{}: {}",
+            scenario.name,
+            problems.join("\n")
+        )],
     }
 }
 
@@ -24,7 +28,10 @@ pub struct OnCore {
 
 impl OnCore {
     pub fn new(config: &str) -> Result<Self, Vec<String>> {
-        Ok(Self { core: Core::start(compile(config)?), draws: Chance::new(seed(1)) })
+        Ok(Self {
+            core: Core::start(compile(config)?),
+            draws: Chance::new(seed(1)),
+        })
     }
 }
 
@@ -49,7 +56,11 @@ impl Stage for OnCore {
                     From::Subnet(subnet) => (Some(*subnet), RESOLVER),
                     From::Resolver(resolver) => (None, *resolver),
                 };
-                let question = Question { name: name.clone(), rtype: *rtype, subnet };
+                let question = Question {
+                    name: name.clone(),
+                    rtype: *rtype,
+                    subnet,
+                };
                 self.core.query(&question, resolver, draw)
             }
             Ask::Request { host, path, from } => self.core.request(host, path, *from, draw),
@@ -61,9 +72,15 @@ impl Stage for OnCore {
             Ok(compiled) => {
                 let problems = compiled.problems.join("\n");
                 self.core.reload(compiled);
-                Reloaded { applied: true, problems }
+                Reloaded {
+                    applied: true,
+                    problems,
+                }
             }
-            Err(problems) => Reloaded { applied: false, problems: problems.join("\n") },
+            Err(problems) => Reloaded {
+                applied: false,
+                problems: problems.join("\n"),
+            },
         }
     }
 
@@ -72,7 +89,11 @@ impl Stage for OnCore {
     }
 
     fn states(&mut self, who: &str) -> Vec<String> {
-        self.core.states(who).into_iter().map(|status| status.name().to_owned()).collect()
+        self.core
+            .states(who)
+            .into_iter()
+            .map(|status| status.name().to_owned())
+            .collect()
     }
 
     fn knows_verdicts(&self) -> bool {

@@ -69,8 +69,16 @@ pub enum Step {
 /// What a client does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
-    Query { name: String, rtype: u16, from: From },
-    Request { host: String, path: String, from: IpAddr },
+    Query {
+        name: String,
+        rtype: u16,
+        from: From,
+    },
+    Request {
+        host: String,
+        path: String,
+        from: IpAddr,
+    },
 }
 
 /// Who a query is from.
@@ -92,10 +100,22 @@ pub enum Expect {
     Scope(u8),
     Ttl(u32),
     Addresses(Vec<IpAddr>),
-    Share { region: String, percent: f64, of: usize },
-    Only { regions: Vec<String>, of: usize },
-    State { who: String, state: String },
-    Reload { applied: bool },
+    Share {
+        region: String,
+        percent: f64,
+        of: usize,
+    },
+    Only {
+        regions: Vec<String>,
+        of: usize,
+    },
+    State {
+        who: String,
+        state: String,
+    },
+    Reload {
+        applied: bool,
+    },
     Problem(String),
 }
 
@@ -111,7 +131,10 @@ fn scenarios() -> Vec<Scenario> {
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .expect("tests/scenarios")
         .map(|entry| entry.expect("a file").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "scenario"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "scenario")
+        })
         .collect();
     files.sort();
     assert!(files.len() >= 10, "the scenarios are there: {files:?}");

@@ -11,8 +11,12 @@ use std::time::Duration;
 /// # Errors
 /// The first line that is not understood.
 pub fn scenario(name: &str, text: &str, folder: &Path) -> Result<Scenario, String> {
-    let mut scenario =
-        Scenario { name: name.to_owned(), on_pop: false, config: String::new(), steps: Vec::new() };
+    let mut scenario = Scenario {
+        name: name.to_owned(),
+        on_pop: false,
+        config: String::new(),
+        steps: Vec::new(),
+    };
     let mut lines = text.lines().enumerate().map(|(i, line)| (i + 1, line));
     while let Some((number, line)) = lines.next() {
         let text = line.trim();
@@ -33,7 +37,11 @@ pub fn scenario(name: &str, text: &str, folder: &Path) -> Result<Scenario, Strin
             }
         } else {
             let step = step(text).ok_or_else(|| at("not understood".to_owned()))?;
-            scenario.steps.push(Line { number, text: text.to_owned(), step });
+            scenario.steps.push(Line {
+                number,
+                text: text.to_owned(),
+                step,
+            });
         }
     }
     Ok(scenario)
@@ -42,16 +50,33 @@ pub fn scenario(name: &str, text: &str, folder: &Path) -> Result<Scenario, Strin
 fn step(text: &str) -> Option<Step> {
     if let Some(rest) = text.strip_prefix("RELOAD REPLACING ") {
         let parts: Vec<&str> = rest.split('`').collect();
-        let ["", old, " BY ", new, ""] = parts[..] else { return None };
+        let ["", old, " BY ", new, ""] = parts[..] else {
+            return None;
+        };
         let lines = |text: &str| text.replace("\\n", "\n");
-        return Some(Step::Reload { old: lines(old), new: lines(new) });
+        return Some(Step::Reload {
+            old: lines(old),
+            new: lines(new),
+        });
     }
     let words: Vec<&str> = text.split_whitespace().collect();
     Some(match words[..] {
-        ["HEALTH", who, "down"] => Step::Health { who: who.to_owned(), serving: false },
-        ["HEALTH", who, "up"] => Step::Health { who: who.to_owned(), serving: true },
-        ["HEALTH", who, "fail"] => Step::Probe { who: who.to_owned(), success: false },
-        ["HEALTH", who, "ok"] => Step::Probe { who: who.to_owned(), success: true },
+        ["HEALTH", who, "down"] => Step::Health {
+            who: who.to_owned(),
+            serving: false,
+        },
+        ["HEALTH", who, "up"] => Step::Health {
+            who: who.to_owned(),
+            serving: true,
+        },
+        ["HEALTH", who, "fail"] => Step::Probe {
+            who: who.to_owned(),
+            success: false,
+        },
+        ["HEALTH", who, "ok"] => Step::Probe {
+            who: who.to_owned(),
+            success: true,
+        },
         ["TIME", "PASSES", time] => Step::TimePasses(duration(time)?),
         ["QUERY", name, rtype, "from", network] => {
             query(name, rtype, From::Subnet(network.parse().ok()?))?
@@ -77,7 +102,11 @@ fn query(name: &str, rtype: &str, from: From) -> Option<Step> {
         "HTTPS" => HTTPS,
         _ => return None,
     };
-    Some(Step::Ask(Ask::Query { name: name.to_owned(), rtype, from }))
+    Some(Step::Ask(Ask::Query {
+        name: name.to_owned(),
+        rtype,
+        from,
+    }))
 }
 
 fn duration(text: &str) -> Option<Duration> {
@@ -85,9 +114,15 @@ fn duration(text: &str) -> Option<Duration> {
         return ms.parse().ok().map(Duration::from_millis);
     }
     if let Some(minutes) = text.strip_suffix('m') {
-        return minutes.parse().ok().map(|m: u64| Duration::from_secs(60 * m));
+        return minutes
+            .parse()
+            .ok()
+            .map(|m: u64| Duration::from_secs(60 * m));
     }
-    text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
+    text.strip_suffix('s')?
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }
 
 fn expect(words: &[&str]) -> Option<Expect> {
@@ -112,7 +147,10 @@ fn expect(words: &[&str]) -> Option<Expect> {
             regions: regions.iter().map(|region| (*region).to_owned()).collect(),
             of: n.parse().ok()?,
         },
-        ["state", who, state] => Expect::State { who: who.to_owned(), state: state.to_owned() },
+        ["state", who, state] => Expect::State {
+            who: who.to_owned(),
+            state: state.to_owned(),
+        },
         ["reload", "applied"] => Expect::Reload { applied: true },
         ["reload", "refused"] => Expect::Reload { applied: false },
         ["problem", ref rest @ ..] if !rest.is_empty() => Expect::Problem(rest.join(" ")),
@@ -123,11 +161,27 @@ fn expect(words: &[&str]) -> Option<Expect> {
 #[test]
 fn a_line_that_is_not_understood_is_named() {
     let wrong = "TIME PASSES 2s\nEXPECT regoin eu-west-1\n";
-    let problem = scenario("x.scenario", wrong, Path::new(".")).err().expect("refused");
-    assert_eq!(problem, "tests/scenarios/x.scenario:2: not understood: EXPECT regoin eu-west-1");
-    for text in ["QUERY a.test MX from 1.2.3.0/24", "HEALTH us sick", "EXPECT share x 40 of 10", "EXPECT"] {
+    let problem = scenario("x.scenario", wrong, Path::new("."))
+        .err()
+        .expect("refused");
+    assert_eq!(
+        problem,
+        "tests/scenarios/x.scenario:2: not understood: EXPECT regoin eu-west-1"
+    );
+    for text in [
+        "QUERY a.test MX from 1.2.3.0/24",
+        "HEALTH us sick",
+        "EXPECT share x 40 of 10",
+        "EXPECT",
+    ] {
         assert_eq!(step(text), None, "{text}");
     }
     let replacing = step("RELOAD REPLACING `us: 40` BY `us: 10`");
-    assert_eq!(replacing, Some(Step::Reload { old: "us: 40".to_owned(), new: "us: 10".to_owned() }));
+    assert_eq!(
+        replacing,
+        Some(Step::Reload {
+            old: "us: 40".to_owned(),
+            new: "us: 10".to_owned()
+        })
+    );
 }

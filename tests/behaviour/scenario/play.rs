@@ -24,11 +24,18 @@ pub trait Stage {
 
 /// Plays it; gives the expectations that failed, each with its place.
 pub fn play(scenario: &Scenario, on: &str, stage: &mut impl Stage) -> Vec<String> {
-    let mut player = Player { config: scenario.config.clone(), ..Player::default() };
+    let mut player = Player {
+        config: scenario.config.clone(),
+        ..Player::default()
+    };
     let mut failed = Vec::new();
     for line in &scenario.steps {
         if let Err(problem) = player.step(&line.step, stage) {
-            let asked = player.asked.as_ref().map(|ask| format!(" ({ask:?})")).unwrap_or_default();
+            let asked = player
+                .asked
+                .as_ref()
+                .map(|ask| format!(" ({ask:?})"))
+                .unwrap_or_default();
             failed.push(format!(
                 "tests/scenarios/{}:{} on the {on}: {}: {problem}{asked}",
                 scenario.name, line.number, line.text
@@ -76,7 +83,9 @@ impl Player {
         let seen = &self.seen;
         match expect {
             Expect::Region(region) => same(region, &seen.region),
-            Expect::Verdict(verdict) if stage.knows_verdicts() => same(Some(verdict.as_str()), seen.verdict),
+            Expect::Verdict(verdict) if stage.knows_verdicts() => {
+                same(Some(verdict.as_str()), seen.verdict)
+            }
             Expect::Verdict(verdict) => match verdict.as_str() {
                 "steered" | "fail_open" => same(true, seen.region.is_some()),
                 verdict => same(Some(verdict), seen.verdict),
@@ -92,7 +101,11 @@ impl Player {
                 };
                 same(sorted(addresses.clone()), sorted(seen.addresses.clone()))
             }
-            Expect::Share { region, percent, of } => self.share(region, *percent, *of, stage),
+            Expect::Share {
+                region,
+                percent,
+                of,
+            } => self.share(region, *percent, *of, stage),
             Expect::Only { regions, of } => self.only(regions, *of, stage),
             Expect::State { who, state } => {
                 let states = stage.states(who);
@@ -105,18 +118,34 @@ impl Player {
         }
     }
 
-    fn share(&self, region: &str, percent: f64, of: usize, stage: &mut impl Stage) -> Result<(), String> {
+    fn share(
+        &self,
+        region: &str,
+        percent: f64,
+        of: usize,
+        stage: &mut impl Stage,
+    ) -> Result<(), String> {
         let ask = self.asked.as_ref().ok_or("nothing was asked")?;
-        let hits = (0..of).filter(|_| stage.ask(ask).region.as_deref() == Some(region)).count();
+        let hits = (0..of)
+            .filter(|_| stage.ask(ask).region.as_deref() == Some(region))
+            .count();
         let allowed = interval(percent / 100.0, of);
-        if allowed.contains(&hits) { Ok(()) } else { Err(format!("saw {hits}, not in {allowed:?}")) }
+        if allowed.contains(&hits) {
+            Ok(())
+        } else {
+            Err(format!("saw {hits}, not in {allowed:?}"))
+        }
     }
 
     fn only(&self, regions: &[String], of: usize, stage: &mut impl Stage) -> Result<(), String> {
         let ask = self.asked.as_ref().ok_or("nothing was asked")?;
         for _ in 0..of {
             let seen = stage.ask(ask);
-            if !seen.region.as_ref().is_some_and(|region| regions.contains(region)) {
+            if !seen
+                .region
+                .as_ref()
+                .is_some_and(|region| regions.contains(region))
+            {
                 return Err(format!("saw {seen:?}"));
             }
         }
@@ -125,5 +154,9 @@ impl Player {
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(expected: T, seen: T) -> Result<(), String> {
-    if expected == seen { Ok(()) } else { Err(format!("saw {seen:?}")) }
+    if expected == seen {
+        Ok(())
+    } else {
+        Err(format!("saw {seen:?}"))
+    }
 }

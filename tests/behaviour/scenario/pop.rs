@@ -58,14 +58,29 @@ impl Stage for OnPop {
 
     fn ask(&mut self, ask: &Ask) -> Seen {
         match ask {
-            Ask::Query { name, rtype, from: From::Subnet(subnet) } => {
-                let question = Question { name: name.clone(), rtype: *rtype, subnet: Some(*subnet) };
+            Ask::Query {
+                name,
+                rtype,
+                from: From::Subnet(subnet),
+            } => {
+                let question = Question {
+                    name: name.clone(),
+                    rtype: *rtype,
+                    subnet: Some(*subnet),
+                };
                 let reply = self.pop.dns().ask(&question).expect("an answer");
                 Seen::in_dns(&reply, &self.pop.regions)
             }
-            Ask::Query { .. } => panic!("a PoP sees its resolvers by their real address: use a subnet"),
+            Ask::Query { .. } => {
+                panic!("a PoP sees its resolvers by their real address: use a subnet")
+            }
             Ask::Request { host, path, from } => {
-                let ask = HttpAsk { method: "GET", host, path, client: Some(*from) };
+                let ask = HttpAsk {
+                    method: "GET",
+                    host,
+                    path,
+                    client: Some(*from),
+                };
                 Seen::in_http(&self.http.ask(&ask).expect("a response"))
             }
         }
@@ -82,17 +97,32 @@ impl Stage for OnPop {
 
     fn failback(&mut self, policy: &str) {
         self.core.failback(policy);
-        let ask =
-            HttpAsk { method: "POST", host: "admin", path: &format!("/failback?policy={policy}"), client: None };
-        let response = Http::new(self.pop.places.admin).ask(&ask).expect("the admin address answers");
-        assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+        let ask = HttpAsk {
+            method: "POST",
+            host: "admin",
+            path: &format!("/failback?policy={policy}"),
+            client: None,
+        };
+        let response = Http::new(self.pop.places.admin)
+            .ask(&ask)
+            .expect("the admin address answers");
+        assert_eq!(
+            response.status,
+            200,
+            "{}",
+            String::from_utf8_lossy(&response.body)
+        );
     }
 
     fn states(&mut self, who: &str) -> Vec<String> {
         let status = self.pop.status();
         let endpoints = status["endpoints"].as_array().expect("endpoints");
-        let named = endpoints.iter().filter(|one| one["pool"] == who || one["region"] == who);
-        named.map(|one| one["state"].as_str().unwrap_or_default().to_owned()).collect()
+        let named = endpoints
+            .iter()
+            .filter(|one| one["pool"] == who || one["region"] == who);
+        named
+            .map(|one| one["state"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     fn knows_verdicts(&self) -> bool {

@@ -12,7 +12,6 @@ const MAX_ENTRIES: usize = 256;
 
 /// One kept answer, and how it came about.
 pub struct Entry {
-    pub reply: Reply,
     pub service: ServiceId,
     pub draw: u64,
     pub snapshot: Arc<Snapshot>,
@@ -29,7 +28,7 @@ impl Entry {
     /// # Errors
     /// When the reply does not say how wide it holds or how long.
     pub fn new(
-        reply: Reply,
+        reply: &Reply,
         subnet: Subnet,
         service: ServiceId,
         draw: u64,
@@ -40,9 +39,19 @@ impl Entry {
         let ttl = reply.ttl().ok_or("an answer without a TTL")?;
         // RFC 7871 §7.3.1: never wider than what was asked for, whatever the scope says.
         let prefix = scope.min(subnet.prefix);
-        let covers = Subnet { address: masked(subnet.address, prefix), prefix };
+        let covers = Subnet {
+            address: masked(subnet.address, prefix),
+            prefix,
+        };
         let expires = now.plus(Duration::from_secs(u64::from(ttl)));
-        Ok(Self { reply, service, draw, snapshot, covers, asked: subnet.address, expires })
+        Ok(Self {
+            service,
+            draw,
+            snapshot,
+            covers,
+            asked: subnet.address,
+            expires,
+        })
     }
 
     fn is_for(&self, client: IpAddr, now: Timestamp) -> bool {
@@ -62,7 +71,10 @@ pub struct Cache {
 impl Cache {
     /// What is kept of `name` for this client.
     pub fn find(&self, name: &str, client: IpAddr, now: Timestamp) -> Option<&Entry> {
-        self.names.get(name)?.iter().find(|entry| entry.is_for(client, now))
+        self.names
+            .get(name)?
+            .iter()
+            .find(|entry| entry.is_for(client, now))
     }
 
     pub fn keep(&mut self, name: String, entry: Entry) {

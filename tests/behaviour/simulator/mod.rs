@@ -66,12 +66,18 @@ fn nothing_that_must_never_be_is_ever_seen() {
                 for line in &world.diary.0 {
                     let _ = writeln!(diary, "  {line}");
                 }
-                panic!("RHUMB_SEED={seed}, step {step}: {wrong}\n{diary}\n{}", world.config);
+                panic!(
+                    "RHUMB_SEED={seed}, step {step}: {wrong}\n{diary}\n{}",
+                    world.config
+                );
             }
         }
         hits += world.hits;
     }
-    assert!(hits > 500, "{hits} answers came from a cache: the scopes were hardly tried");
+    assert!(
+        hits > 500,
+        "{hits} answers came from a cache: the scopes were hardly tried"
+    );
 }
 
 /// The first config that can be compiled, of those that follow from `chance`.
@@ -135,16 +141,35 @@ impl World {
         let name = format!("s{service}.test");
         if let Some(entry) = self.resolvers[resolver].find(&name, client, self.core.now()) {
             self.hits += 1;
-            self.diary.note(format!("{client} gets {name} from the cache of resolver {resolver}"));
+            self.diary.note(format!(
+                "{client} gets {name} from the cache of resolver {resolver}"
+            ));
             return checkers::cached(entry, client);
         }
         let draw = self.chance.draw();
         let subnet = Subnet::usual(client);
-        let reply = self.core.resolve(&Question::a(&name).with(subnet), RESOLVER, draw);
-        self.diary.note(format!("{client} asks {name} by resolver {resolver}, draw {draw}: {:?}", reply.addresses()));
-        let id = self.core.snapshot().table().service(&name[..name.len() - 5]).ok_or("no such service")?;
+        let reply = self
+            .core
+            .resolve(&Question::a(&name).with(subnet), RESOLVER, draw);
+        self.diary.note(format!(
+            "{client} asks {name} by resolver {resolver}, draw {draw}: {:?}",
+            reply.addresses()
+        ));
+        let id = self
+            .core
+            .snapshot()
+            .table()
+            .service(&name[..name.len() - 5])
+            .ok_or("no such service")?;
         checkers::answer(&self.current, id, subnet.address, draw, &reply)?;
-        let entry = Entry::new(reply, subnet, id, draw, self.current.clone(), self.core.now());
+        let entry = Entry::new(
+            &reply,
+            subnet,
+            id,
+            draw,
+            self.current.clone(),
+            self.core.now(),
+        );
         self.resolvers[resolver].keep(name, entry?);
         Ok(())
     }
@@ -154,9 +179,17 @@ impl World {
         let client = *self.chance.pick(&self.clients);
         let service = format!("s{}", self.chance.below(SERVICES));
         let draw = self.chance.draw();
-        let id = self.core.snapshot().table().service(&service).ok_or("no such service")?;
+        let id = self
+            .core
+            .snapshot()
+            .table()
+            .service(&service)
+            .ok_or("no such service")?;
         let decision = self.core.decide(id, client, Want::http(draw));
-        self.diary.note(format!("{client} requests {service}, draw {draw}: {:?}", decision.verdict));
+        self.diary.note(format!(
+            "{client} requests {service}, draw {draw}: {:?}",
+            decision.verdict
+        ));
         checkers::decision(&self.current, id, client, &decision)
     }
 
@@ -172,7 +205,10 @@ impl World {
             _ => endpoint.address.to_string(),
         };
         let serving = self.chance.percent(50);
-        self.diary.note(format!("{who} {}", if serving { "serves" } else { "fails" }));
+        self.diary.note(format!(
+            "{who} {}",
+            if serving { "serves" } else { "fails" }
+        ));
         self.core.set_serving(&who, serving);
     }
 
@@ -187,8 +223,10 @@ impl World {
         for _ in 0..1 + self.chance.below(3) {
             match self.chance.below(3) {
                 0 => {
-                    let compiled = compile(&self.config).unwrap_or_else(|problems| panic!("{problems:?}"));
-                    self.diary.note("the same config is loaded again".to_owned());
+                    let compiled =
+                        compile(&self.config).unwrap_or_else(|problems| panic!("{problems:?}"));
+                    self.diary
+                        .note("the same config is loaded again".to_owned());
                     self.core.reload(compiled);
                 }
                 1 => {
@@ -198,8 +236,13 @@ impl World {
                     self.core.reload(compiled);
                 }
                 _ => {
-                    let broken = self.config.replace("health_check: origin", "health_check: orgin");
-                    assert!(compile(&broken).is_err(), "a check that is not there is an error");
+                    let broken = self
+                        .config
+                        .replace("health_check: origin", "health_check: orgin");
+                    assert!(
+                        compile(&broken).is_err(),
+                        "a check that is not there is an error"
+                    );
                     self.diary.note("a broken config is refused".to_owned());
                 }
             }
