@@ -1,0 +1,57 @@
+//! What every response is held to, read by other code than wrote it.
+
+use hickory_proto::op::Message;
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+
+/// Holds a response to `packet` to what any may be: the query's ID, QR, its opcode and question; nothing set
+/// that is not ours to say; at most `limit` octets; readable to the last of them.
+///
+/// # Panics
+/// When it is not.
+pub fn well_formed(packet: &[u8], response: &[u8], limit: usize) {
+    assert!(
+        response.len() <= limit,
+        "{} octets of {limit}",
+        response.len()
+    );
+    assert_eq!(response[..2], packet[..2], "the ID comes back");
+    assert_eq!(response[2] & 0x80, 0x80, "QR is set");
+    assert_eq!(
+        response[2] & 0x79,
+        packet[2] & 0x79,
+        "opcode and RD come back"
+    );
+    assert_eq!(response[3] & 0xe0, 0, "RA, Z and AD are not ours to set");
+    let mut decoder = BinDecoder::new(response);
+    let message = match Message::read(&mut decoder) {
+        Ok(message) => message,
+        Err(error) => panic!("{error}: {response:02x?}"),
+    };
+    assert!(
+        decoder.is_empty(),
+        "nothing behind the message: {response:02x?}"
+    );
+    if message.metadata.truncation {
+        assert!(
+            message.answers.is_empty(),
+            "half a set is never taken for the whole"
+        );
+    }
+    if let [_] = message.queries[..] {
+        let question = response.len().min(packet.len()).min(question_end(response));
+        assert_eq!(
+            response[12..question],
+            packet[12..question],
+            "the question, case and all"
+        );
+    }
+}
+
+/// Where the question ends: its name has no pointer in anything that is repeated.
+fn question_end(message: &[u8]) -> usize {
+    let mut at = 12;
+    while let Some(label @ 1..) = message.get(at).copied() {
+        at += 1 + usize::from(label);
+    }
+    at + 5
+}
