@@ -6,6 +6,7 @@ use crate::harness::edited;
 use crate::harness::pop::Pop;
 use crate::harness::wire::Question;
 use crate::parity::demo_config;
+use crate::tool;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -265,4 +266,33 @@ fn the_demo_starts_anywhere_and_what_it_prints_is_so() {
         tried += 1;
     }
     assert!(tried >= 4, "four clients to try:\n{tour}");
+    if tool::is_here("curl", "--version") {
+        curl_lines_are_answered(&tour);
+    }
+}
+
+/// Every curl line that asks for a page is run as it was printed; the one over HTTPS is among them.
+fn curl_lines_are_answered(tour: &str) {
+    let asks = |line: &&str| {
+        line.trim_start().starts_with("curl ")
+            && line.contains("demo.test")
+            && !line.contains("PUT")
+    };
+    let lines: Vec<&str> = tour.lines().filter(asks).collect();
+    assert!(lines.iter().any(|line| line.contains("https://")), "{tour}");
+    for line in lines {
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(line)
+            .output()
+            .expect("a shell");
+        let text = said(&output);
+        assert!(
+            output.status.success() && !text.is_empty(),
+            "{line}\n{text}"
+        );
+        if !line.contains(" -i") {
+            assert!(text.contains("\"region\""), "{line}\n{text}");
+        }
+    }
 }

@@ -7,6 +7,7 @@
 mod cli;
 mod failover;
 mod harness;
+mod operating;
 mod origins;
 mod parity;
 mod policies;
@@ -15,6 +16,9 @@ mod reload;
 mod scenario;
 mod simulator;
 mod weighted;
+
+#[path = "../tool/mod.rs"]
+mod tool;
 
 // How the binary makes a table from files, taken as it is: a test that wired the planes by itself would test its own wiring.
 #[allow(dead_code)]

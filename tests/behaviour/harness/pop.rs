@@ -10,8 +10,9 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -41,7 +42,7 @@ pub struct Pop {
     /// Regions by published address.
     pub regions: Regions,
     folder: TempDir,
-    child: Child,
+    child: Mutex<Child>,
 }
 
 impl Pop {
@@ -79,7 +80,7 @@ impl Pop {
                         origins,
                         regions: regions(table),
                         folder,
-                        child,
+                        child: Mutex::new(child),
                     };
                 }
                 Err(_) if left > 0 => {}
@@ -113,6 +114,24 @@ impl Pop {
             "/explain?service={service}&client={client}&plane={plane}"
         ))
         .json()
+    }
+
+    /// Its process id, for signals.
+    pub fn process_id(&self) -> u32 {
+        self.child.lock().expect("the child").id()
+    }
+
+    /// Waits until the process has ended; says how.
+    pub fn ended(&self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let ended = self.child.lock().expect("the child").try_wait();
+            if let Some(status) = ended.expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < end, "still waiting for the process to end");
+            sleep(LOOK);
+        }
     }
 
     pub fn admin(&self, path: &str) -> super::clients::Response {
@@ -181,8 +200,9 @@ impl Pop {
 impl Drop for Pop {
     fn drop(&mut self) {
         // It may have ended by itself; that is for the test to notice.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = child.kill();
+        let _ = child.wait();
         if std::thread::panicking() {
             eprintln!(
                 "the end of the PoP's log:\n{}",

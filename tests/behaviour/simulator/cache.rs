@@ -1,5 +1,6 @@
 //! A resolver's cache as RFC 7871 §7.3 asks for: an answer is kept for its TTL and given to the clients in its scope.
 
+use crate::harness::chance::Chance;
 use crate::harness::wire::{Reply, Subnet, masked};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,6 +21,23 @@ pub struct Entry {
     /// The address that was asked for.
     pub asked: IpAddr,
     expires: Timestamp,
+}
+
+impl Subnet {
+    /// Some address in it.
+    pub fn inside(&self, chance: &mut Chance) -> IpAddr {
+        let drawn = (u128::from(chance.draw()) << 64) | u128::from(chance.draw());
+        match self.address {
+            IpAddr::V4(v4) => {
+                let free = u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
+                IpAddr::V4((u32::from(v4) | (drawn as u32 & free)).into())
+            }
+            IpAddr::V6(v6) => {
+                let free = u128::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
+                IpAddr::V6((u128::from(v6) | (drawn & free)).into())
+            }
+        }
+    }
 }
 
 impl Entry {

@@ -22,6 +22,8 @@ const WORLDS: u64 = 6;
 const STEPS: usize = 2_500;
 const SERVICES: usize = 6;
 const RESOLVERS: usize = 4;
+/// How many addresses inside the scope of each new answer are asked for too.
+const INSIDE: usize = 4;
 /// How many steps a failure shows.
 const SHOWN: usize = 25;
 
@@ -162,15 +164,13 @@ impl World {
             .service(&name[..name.len() - 5])
             .ok_or("no such service")?;
         checkers::answer(&self.current, id, subnet.address, draw, &reply)?;
-        let entry = Entry::new(
-            &reply,
-            subnet,
-            id,
-            draw,
-            self.current.clone(),
-            self.core.now(),
-        );
-        self.resolvers[resolver].keep(name, entry?);
+        let current = self.current.clone();
+        let entry = Entry::new(&reply, subnet, id, draw, current, self.core.now())?;
+        for _ in 0..INSIDE {
+            let other = entry.covers.inside(&mut self.chance);
+            checkers::cached(&entry, other)?;
+        }
+        self.resolvers[resolver].keep(name, entry);
         Ok(())
     }
 
