@@ -73,10 +73,15 @@ impl Files for Memory {
     fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
         let pattern =
             glob::Pattern::new(&pattern.to_string_lossy()).map_err(|error| error.msg.to_owned())?;
+        // As on disk: a star stays within one directory.
+        let options = glob::MatchOptions {
+            require_literal_separator: true,
+            ..glob::MatchOptions::default()
+        };
         Ok(self
             .files
             .keys()
-            .filter(|path| pattern.matches_path(path))
+            .filter(|path| pattern.matches_path_with(path, options))
             .cloned()
             .collect())
     }

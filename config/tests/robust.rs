@@ -245,6 +245,16 @@ fn files_that_include_each_other_are_read_once_and_not_too_deep() {
     );
 }
 
+#[test]
+fn a_client_that_nobody_serves_is_no_fault_of_its_pin() {
+    let text = "version: 1\nlisten: {}\nregions: { eu: { location: { country: IE }, jurisdiction: eu } }\n\
+                jurisdictions: { eu: { countries: [EU] } }\n\
+                pools: { eu: { region: eu, endpoints: [{ address: \"192.0.2.1:80\" }] } }\n\
+                residency: { gdpr: { clients: { countries: [EU] }, serve_in: [eu] } }\n\
+                services: { a: { policy: { geo: { rules: [{ countries: [DE], to: eu }] } }, residency: gdpr, http: { hosts: [a.test] } } }\n";
+    assert_eq!(codes(text), ["no_default"]);
+}
+
 /// A config of so many services over so many pools.
 fn large(services: usize, pools: usize) -> String {
     let mut text =

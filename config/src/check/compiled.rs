@@ -3,16 +3,8 @@
 
 use super::Checker;
 use crate::problem::Place;
-use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use steering::geo::{Country, CountrySet, Located, Location, LocationTable};
-use steering::health::Status;
-use steering::ids::PolicyId;
-use steering::{
-    Client, CompileProblem, Forced, ResidencyId, ServiceId, Silent, Snapshot, Table, Timestamp,
-    Verdict, Want,
-};
+use steering::{CompileProblem, Table};
 
 impl Checker<'_> {
     pub(super) fn compiled(&mut self) {
@@ -103,86 +95,4 @@ impl Checker<'_> {
             }
         }
     }
-
-    /// With everything up, each client that a rule pins is given an endpoint.
-    fn pinned_clients_are_served(&mut self, table: Table) {
-        let snapshot = Snapshot::new(
-            Arc::new(table),
-            Arc::new(LocationTable::default()),
-            Timestamp(0),
-        )
-        .what_if(&[Forced::All(Status::Up)], Timestamp(0));
-        let mut seen: HashSet<(PolicyId, PolicyId, ResidencyId)> = HashSet::new();
-        for at in 0..self.table.services.len() {
-            let service = &self.table.services[at];
-            let Some(residency) = service.residency else {
-                continue;
-            };
-            if !seen.insert((service.dns_policy, service.http_policy, residency)) {
-                continue;
-            }
-            let Some(rule) = self.table.residencies.get(residency.index()) else {
-                continue;
-            };
-            let mut countries = rule.countries.clone();
-            rule.continents
-                .iter()
-                .for_each(|continent| countries.extend_from(&CountrySet::of_continent(*continent)));
-            let mut clients: Vec<(String, Location)> = countries
-                .iter()
-                .map(|c: Country| (format!("from {c}"), Location::in_country(c)))
-                .collect();
-            if rule.pin_unknown {
-                clients.push(("of unknown place".to_owned(), Location::UNKNOWN));
-            }
-            let unserved: Vec<String> = clients
-                .into_iter()
-                .filter(|(_, location)| !is_served(&snapshot, ServiceId::at(at), *location))
-                .map(|(client, _)| client)
-                .collect();
-            if unserved.is_empty() {
-                continue;
-            }
-            let (name, rule, place) = (
-                service.name.clone(),
-                rule.name.clone(),
-                self.services[at].place,
-            );
-            let more = if unserved.len() > 5 {
-                format!(" and {} more", unserved.len() - 5)
-            } else {
-                String::new()
-            };
-            let shown = unserved
-                .iter()
-                .take(5)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
-            self.findings
-                .error(
-                    "pinned_unserved",
-                    place,
-                    format!(
-                        "{name} has nothing for clients {shown}{more}, whom residency {rule} pins"
-                    ),
-                )
-                .hint(
-                    "give the rule that matches them, or its default, a pool in their jurisdiction",
-                );
-        }
-    }
-}
-
-fn is_served(snapshot: &Snapshot, service: ServiceId, location: Location) -> bool {
-    let client = Client {
-        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        located: Some(Located {
-            location,
-            prefix_len: 0,
-        }),
-    };
-    [Want::dns(0), Want::http(0)].into_iter().all(|want| {
-        snapshot.decide(service, &client, want, &mut Silent).verdict == Verdict::Steered
-    })
 }

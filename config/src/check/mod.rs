@@ -9,6 +9,7 @@ mod compiled;
 mod expect;
 mod names;
 mod node;
+mod pinned;
 mod places;
 mod policies;
 mod pools;
