@@ -88,18 +88,6 @@ impl Metrics {
 }
 
 /// Everything a reload touches.
-pub struct Reloader {
-    config: PathBuf,
-    serving: Candidate,
-    traffic: Arc<Traffic>,
-    conductor: mpsc::Sender<Message>,
-    checker: Checker,
-    certificates: Vec<Arc<proxy::Certificates>>,
-    last: watch::Sender<LastReload>,
-    metrics: Metrics,
-}
-
-/// What the daemon hands to a reloader.
 pub struct Parts {
     /// Which config.
     pub config: PathBuf,
@@ -117,42 +105,30 @@ pub struct Parts {
     pub last: watch::Sender<LastReload>,
 }
 
+/// Makes candidates, and swaps the good ones in.
+pub struct Reloader {
+    parts: Parts,
+    metrics: Metrics,
+}
+
 impl Reloader {
     /// A reloader over what serves now.
     ///
     /// # Errors
     /// When its metrics are registered already.
     pub fn new(parts: Parts, registry: &Registry) -> Result<Self, prometheus::Error> {
-        let Parts {
-            config,
-            serving,
-            traffic,
-            conductor,
-            checker,
-            certificates,
-            last,
-        } = parts;
         let metrics = Metrics::new(registry)?;
-        Ok(Self {
-            config,
-            serving,
-            traffic,
-            conductor,
-            checker,
-            certificates,
-            last,
-            metrics,
-        })
+        Ok(Self { parts, metrics })
     }
 
     /// Everything that is to be watched for changes.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.serving.files.clone()
+        self.parts.serving.files.clone()
     }
 
     /// Ends the health checks, and saves what they know.
     pub async fn stop(self) {
-        self.checker.stop().await;
+        self.parts.checker.stop().await;
     }
 
     /// Reads everything again; gives the files to watch from now on.
@@ -160,23 +136,23 @@ impl Reloader {
         tracing::info!(why, "reloading");
         let loaded = tokio::task::block_in_place(|| {
             let context = Context {
-                traffic: Some(&self.traffic),
-                geo: Some((&self.serving.geo_key, &self.serving.geo)),
+                traffic: Some(&self.parts.traffic),
+                geo: Some((&self.parts.serving.geo_key, &self.parts.serving.geo)),
             };
-            Candidate::load(&self.config, &context)
+            Candidate::load(&self.parts.config, &context)
         });
         let outcome = loaded.and_then(|candidate| self.permitted(candidate));
         let files = match outcome {
             Ok(candidate) => self.apply(candidate).await,
             Err(refused) => self.refuse(refused),
         };
-        self.metrics.count(self.last.borrow().applied);
+        self.metrics.count(self.parts.last.borrow().applied);
         files
     }
 
     /// Refuses what only a restart can change.
     fn permitted(&self, candidate: Candidate) -> Result<Candidate, Refused> {
-        let diff = config::diff(&self.serving.checked, &candidate.checked);
+        let diff = config::diff(&self.parts.serving.checked, &candidate.checked);
         if diff.restart.is_empty() {
             return Ok(candidate);
         }
@@ -185,7 +161,7 @@ impl Reloader {
             hint: Some(
                 "restart, or change it back to have the rest of the file take effect".to_owned(),
             ),
-            ..problem(&self.config, "needs_restart", "", message)
+            ..problem(&self.parts.config, "needs_restart", "", message)
         };
         Err(Refused {
             problems: vec![problem],
@@ -194,21 +170,22 @@ impl Reloader {
     }
 
     async fn apply(&mut self, mut candidate: Candidate) -> Vec<PathBuf> {
-        let diff = config::diff(&self.serving.checked, &candidate.checked);
-        let same_geo = Arc::ptr_eq(&candidate.geo.table, &self.serving.geo.table);
+        let diff = config::diff(&self.parts.serving.checked, &candidate.checked);
+        let same_geo = Arc::ptr_eq(&candidate.geo.table, &self.parts.serving.geo.table);
         let geo = (!same_geo).then(|| candidate.geo.table.clone());
         let (done, applied) = oneshot::channel();
         let message = Message::Reload(candidate.table.clone(), geo, done);
-        if self.conductor.send(message).await.is_err() {
+        if self.parts.conductor.send(message).await.is_err() {
             return candidate.files;
         }
         let Ok(snapshot) = applied.await else {
             return candidate.files;
         };
         if let Some(plan) = candidate.plan.take() {
-            self.checker.retarget(plan);
+            self.parts.checker.retarget(plan);
         }
         for (listener, store) in self
+            .parts
             .certificates
             .iter()
             .zip(candidate.certificates.drain(..))
@@ -232,12 +209,12 @@ impl Reloader {
             tracing::info!("reload: {change}");
         }
         tracing::info!(generation = snapshot.generation(), "reloaded");
-        self.last.send_replace(LastReload {
+        self.parts.last.send_replace(LastReload {
             changes,
             ..LastReload::start(snapshot.generation(), &candidate.warnings)
         });
         let files = candidate.files.clone();
-        self.serving = candidate;
+        self.parts.serving = candidate;
         files
     }
 
@@ -251,14 +228,14 @@ impl Reloader {
         for problem in errors.clone() {
             tracing::error!(code = problem.code, "reload refused: {problem}");
         }
-        self.last.send_replace(LastReload {
+        self.parts.last.send_replace(LastReload {
             applied: false,
             at: now(),
             generation: None,
             changes: Vec::new(),
             problems: errors.map(ToString::to_string).collect(),
         });
-        let mut files = self.serving.files.clone();
+        let mut files = self.parts.serving.files.clone();
         files.extend(refused.files);
         files
     }
