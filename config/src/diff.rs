@@ -4,14 +4,11 @@
 //! It compares what is written, not what it compiles to, so no key can be forgotten here.
 
 use crate::checked::Checked;
-use crate::files::Memory;
-use crate::problem::Findings;
 use crate::source;
 use crate::tree::{Node, Value, shorten};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 
 /// The most changes that are told apart; more are only counted.
 pub const MAX_CHANGES: usize = 1_000;
@@ -149,24 +146,10 @@ pub fn diff(old: &Checked, new: &Checked) -> Diff {
     let mut diff = Diff::default();
     let same = old.sources.iter().eq(new.sources.iter());
     if !same {
-        let (before, after) = (written(old), written(new));
+        let (before, after) = (source::again(&old.sources), source::again(&new.sources));
         diff.compare(&mut String::new(), &before, &after);
     }
     diff
-}
-
-/// The written config, read again from the text that was kept.
-fn written(checked: &Checked) -> Node {
-    let files = Memory {
-        files: checked
-            .sources
-            .iter()
-            .map(|(path, text)| (path.to_owned(), text.to_string()))
-            .collect(),
-        assume: false,
-    };
-    let first = checked.sources.path(0).unwrap_or(Path::new(""));
-    source::read(first, &files, &mut Findings::default()).root
 }
 
 fn push_key(path: &mut String, key: &str) {

@@ -70,24 +70,25 @@ pub fn load_str(name: &str, text: &str) -> Loaded {
 /// Reads the config at `path` from these files.
 pub fn load_with(path: &Path, files: &dyn Files) -> Loaded {
     let mut findings = Findings::default();
-    let mut merged = source::read(path, files, &mut findings);
-    let spec: Option<spec::Config> = de::read(&merged.root, &mut findings);
-    let checked = spec.and_then(|spec| {
-        check::check(
-            &spec,
-            merged.whole,
-            &merged.sources,
-            files,
-            &mut findings,
-            &mut merged.watch,
-        )
-    });
-    let paths = tree::paths(&merged.root, findings.places());
-    findings.fill_paths(|place| paths.get(&tree::position(place)).cloned());
+    let source::Merged {
+        root,
+        sources,
+        mut watch,
+        whole,
+    } = source::read(path, files, &mut findings);
+    let spec: Option<spec::Config> = de::read(&root, &mut findings);
+    // A tree is several times its text: it is read again for the few places that problems point to.
+    drop(root);
+    let checked = spec
+        .and_then(|spec| check::check(&spec, whole, &sources, files, &mut findings, &mut watch));
+    if findings.places().next().is_some() {
+        let paths = tree::paths(&source::again(&sources), findings.places());
+        findings.fill_paths(|place| paths.get(&tree::position(place)).cloned());
+    }
     Loaded {
         checked,
-        problems: findings.into_problems(&merged.sources),
-        files: merged.watch.into_iter().collect(),
+        problems: findings.into_problems(&sources),
+        files: watch.into_iter().collect(),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It knows the keys at the top and how each is merged, and nothing below them.
 
-use crate::files::{Files, beside};
+use crate::files::{Files, Memory, beside};
 use crate::problem::{Findings, Place, Sources};
 use crate::spec::defaults::VERSION;
 use crate::tree::{self, Key, Node, Used, Value, shorten};
@@ -67,6 +67,19 @@ pub(crate) fn read(path: &Path, files: &dyn Files, findings: &mut Findings) -> M
     reader.file(path, None, 0);
     reader.merged.root.value = Value::Map(reader.entries);
     reader.merged
+}
+
+/// The same tree again, from the text that was kept: it is needed now and then, and large.
+pub(crate) fn again(sources: &Sources) -> Node {
+    let texts = sources
+        .iter()
+        .map(|(path, text)| (path.to_owned(), text.to_string()));
+    let files = Memory {
+        files: texts.collect(),
+        assume: false,
+    };
+    let first = sources.path(0).unwrap_or(Path::new(""));
+    read(first, &files, &mut Findings::default()).root
 }
 
 struct Reader<'a> {
