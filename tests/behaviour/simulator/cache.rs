@@ -20,6 +20,9 @@ pub struct Entry {
     pub covers: Subnet,
     /// The address that was asked for.
     pub asked: IpAddr,
+    /// Whether the resolver told enough of the client: with a scope longer than its prefix, the answer is for the address
+    /// that stands for the network, and only the best that can be had for the others (RFC 7871 §7.3.1).
+    pub told_enough: bool,
     expires: Timestamp,
 }
 
@@ -68,6 +71,7 @@ impl Entry {
             snapshot,
             covers,
             asked: subnet.address,
+            told_enough: scope <= subnet.prefix,
             expires,
         })
     }

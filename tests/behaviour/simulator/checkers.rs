@@ -95,13 +95,14 @@ pub fn cached(entry: &Entry, client: IpAddr) -> Checked {
         )
     };
     let (asked, own) = (decide(entry.asked), decide(client));
-    if (asked.endpoints, asked.verdict) != (own.endpoints, own.verdict) {
+    let same = (asked.endpoints, asked.verdict) == (own.endpoints, own.verdict);
+    if entry.told_enough && !same {
         return Err(format!(
             "{client} is in the scope of what {} was told, {:?}, but would have been told otherwise: {asked:?}, {own:?}",
             entry.asked, entry.covers
         ));
     }
-    decision(&entry.snapshot, entry.service, client, &asked)
+    decision(&entry.snapshot, entry.service, entry.asked, &asked)
 }
 
 /// A client that the service's residency rule pins is given no endpoint outside the rule's jurisdictions.
