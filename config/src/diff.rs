@@ -28,7 +28,7 @@ pub const RESTART_ONLY: [&str; 8] = [
 /// What differs between two configs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Diff {
-    /// Each change, in the order of the new config; at most [`MAX_CHANGES`].
+    /// Each change, in the order of the new config; at most 1,000 (`MAX_CHANGES`).
     pub changes: Vec<Change>,
     /// How many changes there are beyond those.
     pub beyond: usize,

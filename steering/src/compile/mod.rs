@@ -2,7 +2,7 @@
 //!
 //! Compilation is where the residency pin is made: the pinned variant of a policy is built without
 //! the pools outside its jurisdictions, so that no later step (fail-open, fallback, affinity, retry)
-//! can find them. Problems are collected, never fatal half-way. [`tree`] makes nodes, [`rules`] the
+//! can find them. Problems are collected, never fatal half-way. `tree` makes nodes, `rules` the
 //! two that choose by rule.
 
 mod problem;

@@ -6,8 +6,8 @@
 //!
 //! The walk makes up to three passes: over what is known to be up, then also over what was never
 //! probed, then (failing open) over everything. In each, a node tries its children in its own order
-//! and takes the first that has something for this client. [`choose`] holds the nodes that choose by
-//! rule or chance, [`measure`] those that compare, [`serve`] the endpoints of the chosen pool.
+//! and takes the first that has something for this client. `choose` holds the nodes that choose by
+//! rule or chance, `measure` those that compare, `serve` the endpoints of the chosen pool.
 
 mod choose;
 mod measure;

@@ -22,7 +22,11 @@ pub fn well_formed(packet: &[u8], response: &[u8], limit: usize) {
         "opcode and RD come back"
     );
     assert_eq!(response[3] & 0xe0, 0, "RA, Z and AD are not ours to set");
-    let readable = with_known_family(response);
+    let has_options = packet.get(10..12).is_some_and(|count| count != [0, 0]);
+    let readable = match has_options {
+        true => with_known_family(response),
+        false => response.to_vec(),
+    };
     let mut decoder = BinDecoder::new(&readable);
     let message = match Message::read(&mut decoder) {
         Ok(message) => message,
@@ -53,10 +57,11 @@ pub fn well_formed(packet: &[u8], response: &[u8], limit: usize) {
 fn with_known_family(response: &[u8]) -> Vec<u8> {
     const NO_ADDRESS: [u8; 8] = [0, 8, 0, 4, 0, 0, 0, 0];
     let mut readable = response.to_vec();
-    let said = response
+    let from = question_end(response).min(response.len());
+    let said = response[from..]
         .windows(NO_ADDRESS.len())
         .rposition(|octets| octets == NO_ADDRESS);
-    if let Some(family) = said.and_then(|at| readable.get_mut(at + 5)) {
+    if let Some(family) = said.and_then(|at| readable.get_mut(from + at + 5)) {
         *family = 1;
     }
     readable
