@@ -118,6 +118,7 @@ fn outcomes(
     let client = Client {
         address: expectation.client,
         located: Some(snapshot.locate(expectation.client)),
+        known_bits: None,
     };
     let shares = expectation
         .expected

@@ -81,6 +81,11 @@ impl Query {
             None => (self.client.to_canonical(), false),
         }
     }
+
+    /// How many leading bits of its client's address the resolver told.
+    pub(crate) fn told_bits(&self) -> Option<u8> {
+        self.edns.and_then(|edns| edns.ecs).map(|ecs| ecs.source())
+    }
 }
 
 /// A response code (RFC 1035 §4.1.1, RFC 6891 §9).

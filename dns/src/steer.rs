@@ -71,15 +71,19 @@ pub(crate) fn steered<'a>(
 /// Asks the core, and notes what the answer now depends on.
 fn decide(lookup: &mut Lookup<'_, '_>, steered: &Steered, family: Option<Family>) -> Decision {
     let (address, from_ecs) = lookup.query.steer_by();
+    let known_bits = from_ecs.then(|| lookup.query.told_bits()).flatten();
+    let client = Client {
+        known_bits,
+        ..Client::from(address)
+    };
     let want = Want {
         plane: Plane::Dns,
         draw: lookup.draw,
         family,
     };
-    let decision =
-        lookup
-            .snapshot
-            .decide(steered.service, &Client::from(address), want, &mut Silent);
+    let decision = lookup
+        .snapshot
+        .decide(steered.service, &client, want, &mut Silent);
     if from_ecs {
         // With a CNAME between two steered names the answer holds only where both do.
         lookup.answer.scope = lookup.answer.scope.max(decision.scope);

@@ -41,6 +41,7 @@ impl Service {
         let who = Client {
             address: client.client,
             located: Some(located),
+            known_bits: None,
         };
         let mut decision = snapshot.decide(route.service, &who, Want::http(draw), &mut Silent);
         let endpoints = snapshot.table().endpoints();

@@ -12,6 +12,9 @@ pub struct Client {
     /// ([`Snapshot::locate`](crate::Snapshot::locate)); `None` lets the decision look it up only if
     /// it needs it.
     pub located: Option<Located>,
+    /// How many leading bits of the address are the client's, when a resolver told only that many
+    /// (SOURCE PREFIX-LENGTH, RFC 7871 §6); `None` when the whole address is.
+    pub known_bits: Option<u8>,
 }
 
 impl From<IpAddr> for Client {
@@ -19,6 +22,7 @@ impl From<IpAddr> for Client {
         Self {
             address,
             located: None,
+            known_bits: None,
         }
     }
 }

@@ -111,6 +111,7 @@ fn is_served(snapshot: &Snapshot, service: ServiceId, location: Location) -> boo
     let client = Client {
         address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         located,
+        known_bits: None,
     };
     let served =
         |want| snapshot.decide(service, &client, want, &mut Silent).verdict == Verdict::Steered;

@@ -11,16 +11,16 @@
 
 mod choose;
 mod measure;
+mod pin;
 mod serve;
 
 use crate::client::{Client, Plane, RuleAddress, Want};
 use crate::decision::{Decision, EndpointList, MAX_ENDPOINTS, Reason, Verdict};
 use crate::geo::{Located, Location};
-use crate::ids::{NodeId, PoolId, ResidencyId, ServiceId};
+use crate::ids::{NodeId, PoolId, ServiceId};
 use crate::recorder::{Because, Level, Recorder, Silent, Step, Why};
 use crate::snapshot::Snapshot;
-use crate::spec::Residency;
-use crate::table::{Edge, NodeKind, Service, Table, continent_of};
+use crate::table::{Edge, NodeKind, Service, Table};
 
 impl Snapshot {
     /// Chooses for one client: the only code in the tree that does.
@@ -101,19 +101,6 @@ impl<'a, R: Recorder> Walk<'a, R> {
             (Verdict::NoService, Reason::NoMatch)
         };
         self.end(verdict, reason, service.ttl_failing, pin.is_some())
-    }
-
-    /// The residency rule that pins this client, if one does.
-    fn pin(&mut self, service: &'a Service) -> Option<&'a Residency> {
-        let id: ResidencyId = service.residency?;
-        let rule = self.table.residencies().get(id.index())?;
-        let pins = pins(rule, &self.location());
-        self.recorder.record(if pins {
-            Step::Pinned(id)
-        } else {
-            Step::Free(id)
-        });
-        pins.then_some(rule)
     }
 
     /// The passes, from the strictest that can succeed at all.
@@ -289,15 +276,5 @@ impl<'a, R: Recorder> Walk<'a, R> {
                 self.reject_unusable(edge.node, i);
             }
         }
-    }
-}
-
-/// Whether a residency rule pins a client at this location.
-pub fn pins(rule: &Residency, location: &Location) -> bool {
-    let by_continent = continent_of(location).is_some_and(|c| rule.continents.contains(&c));
-    match location.country {
-        Some(country) => rule.countries.contains(country) || by_continent,
-        // A continent alone does not say that the client is outside the pinned countries.
-        None => by_continent || rule.pin_unknown,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A snapshot is immutable. [`Snapshot::next`] is pure: it takes a change and the time, and gives the
 //! next generation. What must survive a change of tables (health, latency, failback memory) is carried
-//! over by key ([`memory`]); what follows from the rest is worked out once a generation ([`derive`]),
+//! over by key (`memory`); what follows from the rest is worked out once a generation (`derive`),
 //! so that a decision only reads. No clock is read and nothing is stored here: see
 //! [`publish`](crate::publish).
 
