@@ -30,6 +30,7 @@ mod settings;
 mod steer;
 mod stream;
 mod tls;
+mod upgrade;
 mod upstream;
 
 pub use certificates::{CertInfo, CertProblem, CertStore, Certificates};

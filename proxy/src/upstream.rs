@@ -1,6 +1,7 @@
 //! How the endpoints of one pool are connected to: TLS, protocol, timeouts, and the Pingora peer made
 //! from them. Which endpoint that is, is never chosen here.
 
+use crate::upgrade::Upgrades;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::{HttpPeer, PeerOptions, Scheme};
@@ -141,6 +142,10 @@ impl Prepared {
             (Protocol::Auto, true) => ALPN::H2H1,
             (Protocol::Auto, false) | (Protocol::H1, _) => ALPN::H1,
         };
+        if upgrade {
+            let connect_timeout = upstream.connect_timeout;
+            options.custom_l4 = Some(Arc::new(Upgrades { connect_timeout }));
+        }
         if let Some(tls) = &upstream.tls {
             options.verify_cert = tls.verify;
             options.verify_hostname = tls.verify;
@@ -152,7 +157,8 @@ impl Prepared {
             sni: self.server_name(address),
             proxy: None,
             client_cert_key: None,
-            group_key: self.group,
+            // A connection kept from an ordinary request would not be one for upgrades.
+            group_key: self.group ^ u64::from(upgrade),
             options,
         }
     }

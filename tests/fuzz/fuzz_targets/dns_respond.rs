@@ -123,23 +123,31 @@ fn decided(scene: &Scene, query: &Query, answer: &Answer<'_>) {
         assert_eq!(answer.scope, 0, "no client subnet was consulted");
         return;
     }
+    // A network told in part is pinned as soon as any part of it is, which says nothing of who is asked for
+    // with more bits; then only the same network can be held to the same answer.
+    let source = query
+        .edns
+        .and_then(|edns| edns.ecs)
+        .map_or(0, |ecs| ecs.source());
+    let pinned = answer.decision.is_some_and(|(_, decision)| decision.pinned);
+    let told = match answer.scope > source && pinned {
+        true => source,
+        false => u8::MAX,
+    };
     let noise = u128::from(scene.draw) << 64 | u128::from(!scene.draw);
-    let (neighbour, bits) = match client {
+    let neighbour = match client {
         IpAddr::V4(v4) => {
             let beyond = u32::MAX.checked_shr(answer.scope.into()).unwrap_or(0);
-            (
-                IpAddr::V4((u32::from(v4) ^ (noise as u32 & beyond)).into()),
-                32,
-            )
+            IpAddr::V4((u32::from(v4) ^ (noise as u32 & beyond)).into())
         }
         IpAddr::V6(v6) => {
             let beyond = u128::MAX.checked_shr(answer.scope.into()).unwrap_or(0);
-            (IpAddr::V6((u128::from(v6) ^ (noise & beyond)).into()), 128)
+            IpAddr::V6((u128::from(v6) ^ (noise & beyond)).into())
         }
     };
     let mut other = query.clone();
     if let Some(edns) = &mut other.edns {
-        edns.ecs = Some(Ecs::new(neighbour, bits));
+        edns.ecs = Some(Ecs::new(neighbour, told));
     }
     let again = dns::answer(scene.snapshot, &other, scene.draw);
     assert_eq!(
