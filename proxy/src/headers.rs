@@ -57,7 +57,13 @@ impl Forwarding<'_> {
             }
         }
         let peer = self.client.peer.to_string();
-        let chain = listed(received, X_FORWARDED_FOR, kept, &peer);
+        // What a trusted peer said in one of the two fields is said in the other as well.
+        let passed_on = kept && self.client.client != self.client.peer;
+        let chain = if passed_on && !received.contains_key(X_FORWARDED_FOR) {
+            format!("{}, {peer}", self.client.client).into_bytes()
+        } else {
+            listed(received, X_FORWARDED_FOR, kept, &peer)
+        };
         request.insert_header(X_FORWARDED_FOR, chain)?;
         if !request.headers.contains_key(X_FORWARDED_PROTO) {
             request.insert_header(X_FORWARDED_PROTO, proto)?;
@@ -66,10 +72,12 @@ impl Forwarding<'_> {
             request.insert_header(X_FORWARDED_HOST, self.authority)?;
         }
         let element = self.element(proto);
-        request.insert_header(
-            FORWARDED,
-            listed(received, FORWARDED.as_str(), kept, &element),
-        )?;
+        let elements = if passed_on && !received.contains_key(FORWARDED) {
+            format!("for={}, {element}", forwarded_node(self.client.client)).into_bytes()
+        } else {
+            listed(received, FORWARDED.as_str(), kept, &element)
+        };
+        request.insert_header(FORWARDED, elements)?;
         if let Some(host) = self.host {
             request.insert_header(HOST, host)?;
         }
@@ -147,11 +155,9 @@ mod tests {
             request.append_header(*name, *value).expect("a header");
         }
         let peer: IpAddr = "2001:db8::1".parse().expect("an address");
-        let client = ClientAddress {
-            client: peer,
-            peer,
-            peer_trusted: trusted,
-        };
+        let proxies = ["2001:db8::/32".parse().expect("a network")];
+        let proxies = if trusted { &proxies[..] } else { &[] };
+        let client = ClientAddress::of(peer, &request.headers, proxies);
         let received = request.headers.clone();
         let forwarding = Forwarding {
             client,
@@ -207,6 +213,21 @@ mod tests {
         );
         assert_eq!(value(&request, "x-forwarded-proto"), "http");
         assert!(value(&request, "forwarded").starts_with("for=203.0.113.9, for="));
+    }
+
+    #[test]
+    fn what_a_trusted_peer_says_in_one_field_is_said_in_both() {
+        let request = forwarded(true, &[("x-forwarded-for", "203.0.113.9")]);
+        let said = value(&request, "forwarded");
+        assert!(
+            said.starts_with("for=203.0.113.9, for=\"[2001:db8::1]\";"),
+            "{said}"
+        );
+        let request = forwarded(true, &[("forwarded", "for=203.0.113.9")]);
+        assert_eq!(
+            value(&request, "x-forwarded-for"),
+            "203.0.113.9, 2001:db8::1"
+        );
     }
 
     #[test]
