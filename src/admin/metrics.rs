@@ -40,6 +40,11 @@ impl RegionMetrics<'_> {
             "Percent of the last minute's decisions",
             &["region"],
         )?;
+        let capacity = self.gauge(
+            "capacity",
+            "What the operator says the region can carry",
+            &["region"],
+        )?;
         let table = snapshot.table();
         let shares = traffic.shares();
         for (i, region) in table.regions().iter().enumerate() {
@@ -50,6 +55,11 @@ impl RegionMetrics<'_> {
             share
                 .with_label_values(&[&region.name])
                 .set(shares.get(&region.name).copied().unwrap_or(0.0));
+            if let Some(units) = region.capacity {
+                capacity
+                    .with_label_values(&[&region.name])
+                    .set(f64::from(units));
+            }
             if let Some(ms) = latency_ms(snapshot, RegionId::at(i)) {
                 let labels = [&*table.pop().name, &*region.name];
                 latency
@@ -57,7 +67,7 @@ impl RegionMetrics<'_> {
                     .set(f64::from(ms) / 1000.0);
             }
         }
-        Ok([health, latency, share]
+        Ok([health, latency, share, capacity]
             .iter()
             .flat_map(Collector::collect)
             .collect())

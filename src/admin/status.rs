@@ -49,6 +49,8 @@ pub struct RegionStatus {
     pub latency_ms: Option<f32>,
     /// Its share of the last minute's decisions, in percent.
     pub traffic_percent: f64,
+    /// What the operator says it can carry, in units of their own.
+    pub capacity: Option<u32>,
 }
 
 /// One endpoint.
@@ -112,6 +114,7 @@ fn regions(snapshot: &Snapshot, state: &State) -> Vec<RegionStatus> {
             usable: usable(snapshot, RegionId::at(i)),
             latency_ms: latency_ms(snapshot, RegionId::at(i)),
             traffic_percent: shares.get(&region.name).copied().unwrap_or(0.0),
+            capacity: region.capacity,
         })
         .collect()
 }

@@ -182,6 +182,9 @@ async fn serve(
 ) -> Result<(), RunError> {
     let registry = Registry::new();
     let mut signals = Signals::new()?;
+    // From here on, so that what changes during the start is not missed.
+    let mut watcher = Watcher::new();
+    watcher.set(candidate.files.clone());
     let restored = restored(&candidate);
     let (publisher, reader) = steering::channel(first(&candidate, &restored));
     let (conductor, inbox) = Conductor::new(publisher, &registry)?;
@@ -231,7 +234,7 @@ async fn serve(
         last,
     };
     let mut reloader = Reloader::new(parts, &registry)?;
-    until_stopped(&mut reloader, &running, &mut signals).await;
+    until_stopped(&mut reloader, &running, &mut watcher, &mut signals).await;
     tracing::info!("stopping: no new clients; requests in flight may end");
     state.ready.store(false, Ordering::Release);
     running.stop().await;
@@ -255,9 +258,12 @@ fn first(candidate: &Candidate, restored: &Restored) -> Snapshot {
 }
 
 /// Reloads as files change and on SIGHUP, until SIGTERM or SIGINT.
-async fn until_stopped(reloader: &mut Reloader, running: &planes::Running, signals: &mut Signals) {
-    let mut watcher = Watcher::new();
-    watcher.set(reloader.files());
+async fn until_stopped(
+    reloader: &mut Reloader,
+    running: &planes::Running,
+    watcher: &mut Watcher,
+    signals: &mut Signals,
+) {
     loop {
         let why = tokio::select! {
             changed = watcher.changed() => {

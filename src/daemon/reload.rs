@@ -121,11 +121,6 @@ impl Reloader {
         Ok(Self { parts, metrics })
     }
 
-    /// Everything that is to be watched for changes.
-    pub fn files(&self) -> Vec<PathBuf> {
-        self.parts.serving.files.clone()
-    }
-
     /// Ends the health checks, and saves what they know.
     pub async fn stop(self) {
         self.parts.checker.stop().await;

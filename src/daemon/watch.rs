@@ -55,12 +55,17 @@ impl Watcher {
         }
     }
 
-    /// Watches exactly these files from now on.
+    /// Watches exactly these files from now on. A file that was watched before is compared with what it
+    /// led to when it was last seen to change: what happened to it since, while a reload was reading,
+    /// is a change still to be told.
     pub fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
-        self.prints = files
-            .into_iter()
-            .map(|file| (file.clone(), print(&file)))
-            .collect();
+        let mut seen = std::mem::take(&mut self.prints);
+        let print_of = |file: PathBuf| {
+            let known = seen.remove(&file).unwrap_or_else(|| print(&file));
+            (file, known)
+        };
+        let files: BTreeSet<PathBuf> = files.into_iter().collect();
+        self.prints = files.into_iter().map(print_of).collect();
         let folders: BTreeSet<PathBuf> =
             self.prints.keys().filter_map(|file| folder(file)).collect();
         if let Some(inner) = &mut self.inner {
@@ -172,6 +177,18 @@ mod tests {
         let other = dir.path().join("rhumb.yaml.new");
         fs::write(&other, "renamed over").expect("write");
         fs::rename(&other, &file).expect("rename");
+        notices(&mut watcher, &file).await;
+    }
+
+    #[tokio::test]
+    async fn a_change_during_a_reload_is_told_after_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("rhumb.yaml");
+        fs::write(&file, "a").expect("write");
+        let mut watcher = Watcher::new();
+        watcher.set([file.clone()]);
+        fs::write(&file, "written while the reload read the one before").expect("write");
+        watcher.set([file.clone()]);
         notices(&mut watcher, &file).await;
     }
 
