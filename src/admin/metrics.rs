@@ -70,6 +70,8 @@ impl RegionMetrics<'_> {
         Ok([health, latency, share, capacity]
             .iter()
             .flat_map(Collector::collect)
+            // The text format has no way to write a series of which there is none.
+            .filter(|family| !family.get_metric().is_empty())
             .collect())
     }
 
