@@ -119,6 +119,21 @@ impl State {
         self.last.borrow().clone()
     }
 
+    /// Completes when the snapshot that serves has every health that the checks know: what they find
+    /// passes through the conductor, which gathers.
+    async fn caught_up(&self) {
+        const LOOK: Duration = Duration::from_millis(5);
+        let is_behind = |snapshot: &Snapshot| {
+            self.reports().iter().any(|report| {
+                let target = snapshot.table().target(&report.key);
+                target.is_some_and(|id| snapshot.health(id).status != report.health.status)
+            })
+        };
+        while is_behind(&self.reader.snapshot()) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Where it listens, by plane; complete once it is ready.
     pub fn listening(&self) -> HashMap<String, Vec<SocketAddr>> {
         self.listening.lock().clone()
@@ -211,7 +226,12 @@ async fn serve(
 
     let planes = planes::bind(&candidate, &state, observer).await?;
     let grace = candidate.checked.startup_grace;
-    if timeout(grace, checker.first_round()).await.is_err() {
+    let first_round = checker.first_round();
+    let known = async {
+        first_round.await;
+        state.caught_up().await;
+    };
+    if timeout(grace, known).await.is_err() {
         tracing::warn!(
             "not every endpoint has been probed within startup_grace ({grace:?}); serving with what is known"
         );
