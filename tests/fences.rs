@@ -19,7 +19,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rhumb-dns", &["rhumb-steering"]),
     ("rhumb-proxy", &["rhumb-steering"]),
     ("rhumb-bench", EVERY_LIBRARY),
-    ("rhumb", EVERY_LIBRARY),
+    ("peer-hickory", &[]),
+    ("peer-pingora", &[]),
+    ("rhumb", WITH_THE_BENCH),
 ];
 
 const EVERY_LIBRARY: &[&str] = &[
@@ -31,17 +33,27 @@ const EVERY_LIBRARY: &[&str] = &[
     "rhumb-proxy",
 ];
 
+const WITH_THE_BENCH: &[&str] = &[
+    "rhumb-steering",
+    "rhumb-config",
+    "rhumb-geoip",
+    "rhumb-health",
+    "rhumb-dns",
+    "rhumb-proxy",
+    "rhumb-bench",
+];
+
 /// Theirs: the beginning of a library's name, the crates of ours that may name it in what they ship, and why.
 /// Test code is not held: a test may well ask a server with another project's client.
 const FENCES: &[(&str, &[&str], &str)] = &[
     (
         "hickory-",
-        &["rhumb-dns"],
+        &["rhumb-dns", "peer-hickory"],
         "DNS wire types and transports stop in dns",
     ),
     (
         "pingora",
-        &["rhumb-proxy", "rhumb"],
+        &["rhumb-proxy", "rhumb", "peer-pingora"],
         "Pingora stops in proxy; the binary only starts its server",
     ),
     (

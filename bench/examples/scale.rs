@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
 
 use bench::clients::addresses;
-use bench::memory::resident_bytes;
+use bench::procfs::resident_bytes;
 use bench::tables::{Size, compiled, snapshot, spec};
 use std::hint::black_box;
 use std::net::IpAddr;

@@ -1,0 +1,3 @@
+//! A bare hickory-server handler.
+
+fn main() {}

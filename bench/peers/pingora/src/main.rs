@@ -1,0 +1,3 @@
+//! A bare Pingora proxy.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Rhumb and its peers on the same work, in turns.

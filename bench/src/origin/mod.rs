@@ -1,0 +1,1 @@
+//! Origins to steer to: fast stand-ins that can be failed in several ways.

@@ -1,0 +1,1 @@
+//! The pure core under load, without a server.

@@ -1,0 +1,437 @@
+//! What came of a run: latencies, errors by kind, and where the answers went. A thread fills a
+//! [`Recorder`] without locks or allocation a question; at the end they are merged into one
+//! [`Measured`]. It counts and judges nothing.
+
+use crate::asks::{Ask, Asks};
+use crate::procfs::Cpu;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use steering::RegionId;
+
+/// The most regions that are told apart.
+pub const MAX_REGIONS: usize = 120;
+/// The longest latency a histogram holds: a minute, in nanoseconds. Longer ones count as this.
+const LONGEST: u64 = 60_000_000_000;
+/// The most slices of a timeline; what comes later counts in the last one.
+const MAX_SLICES: usize = 200_000;
+
+/// Where one answer sends its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// To a region.
+    Region(RegionId),
+    /// Nowhere, on purpose: 451, 503 of the policy, or an empty answer with the reason.
+    Refused,
+    /// Nowhere: an empty answer.
+    Nothing,
+    /// To an address or an origin of no region of the config.
+    Elsewhere,
+}
+
+impl Outcome {
+    /// How many different outcomes there are.
+    pub const COUNT: usize = MAX_REGIONS + 3;
+
+    /// The position in a table of [`Outcome::COUNT`] counters.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Region(region) => region.index().min(MAX_REGIONS - 1),
+            Self::Refused => MAX_REGIONS,
+            Self::Nothing => MAX_REGIONS + 1,
+            Self::Elsewhere => MAX_REGIONS + 2,
+        }
+    }
+
+    /// The outcome at a position.
+    pub fn at(index: usize) -> Self {
+        match index.checked_sub(MAX_REGIONS) {
+            None => Self::Region(RegionId::at(index)),
+            Some(0) => Self::Refused,
+            Some(1) => Self::Nothing,
+            Some(_) => Self::Elsewhere,
+        }
+    }
+}
+
+/// A set of regions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegionSet(u128);
+
+impl RegionSet {
+    /// None.
+    pub const EMPTY: Self = Self(0);
+    /// Every region there can be.
+    pub const ALL: Self = Self(u128::MAX);
+
+    /// Whether a region is in it.
+    pub fn contains(self, region: RegionId) -> bool {
+        self.0 >> region.index().min(127) & 1 == 1
+    }
+
+    /// With one more region.
+    #[must_use]
+    pub fn with(self, region: RegionId) -> Self {
+        Self(self.0 | 1 << region.index().min(127))
+    }
+
+    /// Whether all of it is in `other`.
+    pub fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+}
+
+impl FromIterator<RegionId> for RegionSet {
+    fn from_iter<I: IntoIterator<Item = RegionId>>(regions: I) -> Self {
+        regions.into_iter().fold(Self::EMPTY, Self::with)
+    }
+}
+
+/// What one answer said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Where a client that takes the first address goes.
+    pub first: Outcome,
+    /// All regions it names.
+    pub regions: RegionSet,
+    /// For how many leading bits of the client's address it says it holds (RFC 7871 §7.2.1).
+    pub scope: Option<u8>,
+}
+
+impl Answer {
+    /// An answer of one outcome, without a scope.
+    pub fn of(outcome: Outcome) -> Self {
+        let regions = match outcome {
+            Outcome::Region(region) => RegionSet::EMPTY.with(region),
+            _ => RegionSet::EMPTY,
+        };
+        Self {
+            first: outcome,
+            regions,
+            scope: None,
+        }
+    }
+}
+
+/// Why a question got no answer that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// None came in time.
+    Timeout,
+    /// No connection could be made.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// The connection broke before the answer was whole.
+    Broken,
+    /// What came is no answer to the question.
+    Malformed,
+    /// A DNS answer was cut off.
+    Truncated,
+    /// A DNS rcode other than NOERROR and NXDOMAIN.
+    Rcode(u16),
+    /// An HTTP status of 400 or more that is no refusal of the policy.
+    Status(u16),
+    /// The system would not send.
+    Send,
+}
+
+impl std::fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("timeout"),
+            Self::Connect => f.write_str("connect"),
+            Self::Tls => f.write_str("tls"),
+            Self::Broken => f.write_str("broken"),
+            Self::Malformed => f.write_str("malformed"),
+            Self::Truncated => f.write_str("truncated"),
+            Self::Rcode(code) => write!(f, "rcode {code}"),
+            Self::Status(code) => write!(f, "status {code}"),
+            Self::Send => f.write_str("send"),
+        }
+    }
+}
+
+/// What is known of one question after the run.
+#[derive(Clone, Copy, Debug)]
+pub struct AskRecord {
+    /// Answers.
+    pub answered: u32,
+    /// Every region an answer named.
+    pub regions: RegionSet,
+    /// The least scope told; 255 while none was.
+    pub scope_min: u8,
+    /// The greatest scope told.
+    pub scope_max: u8,
+}
+
+/// A stretch of time.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// Answers by target and outcome: `target * Outcome::COUNT + outcome.index()`, empty while there is
+    /// none.
+    pub outcomes: Vec<u32>,
+    /// Failures by target; empty while there is none.
+    pub failed: Vec<u32>,
+    /// Answers.
+    pub answered: u32,
+    /// The sum of their latencies, nanoseconds.
+    pub latency_sum: u64,
+    /// The longest of them, nanoseconds.
+    pub latency_max: u64,
+}
+
+/// Answers by time. A slice belongs to the moment an answer came.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    /// How long each slice is.
+    pub width: Duration,
+    /// From the start of the recording.
+    pub slices: Vec<Slice>,
+}
+
+/// What one thread saw.
+pub struct Recorder<'a> {
+    asks: &'a Asks,
+    pub(crate) latency: Histogram<u64>,
+    answered: u64,
+    errors: BTreeMap<ErrorKind, u64>,
+    leaks: u64,
+    outcomes: Vec<u64>,
+    records: Vec<AskRecord>,
+    timeline: Option<Timeline>,
+}
+
+impl<'a> Recorder<'a> {
+    /// For the questions of a run. `slice` as in [`Load`](crate::load::Load).
+    pub fn new(asks: &'a Asks, slice: Option<Duration>) -> Self {
+        let none = AskRecord {
+            answered: 0,
+            regions: RegionSet::EMPTY,
+            scope_min: u8::MAX,
+            scope_max: 0,
+        };
+        Self {
+            asks,
+            latency: latencies(),
+            answered: 0,
+            errors: BTreeMap::new(),
+            leaks: 0,
+            outcomes: vec![0; asks.targets.len() * Outcome::COUNT],
+            records: vec![none; asks.list.len()],
+            timeline: slice.map(|width| Timeline {
+                width,
+                slices: Vec::new(),
+            }),
+        }
+    }
+
+    /// An answer to question `ask` came, `at` after the recording began, `latency` after it was due.
+    pub fn answered(&mut self, ask: usize, at: Duration, latency: Duration, answer: Answer) {
+        let question: &Ask = &self.asks.list[ask];
+        let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(LONGEST);
+        self.latency.saturating_record(nanoseconds.max(1));
+        self.answered += 1;
+        self.leaks += u64::from(!answer.regions.is_within(question.allowed));
+        let cell = usize::from(question.target) * Outcome::COUNT + answer.first.index();
+        self.outcomes[cell] += 1;
+        let record = &mut self.records[ask];
+        record.answered += 1;
+        record.regions.0 |= answer.regions.0;
+        if let Some(scope) = answer.scope {
+            record.scope_min = record.scope_min.min(scope);
+            record.scope_max = record.scope_max.max(scope);
+        }
+        let cells = self.outcomes.len();
+        if let Some(slice) = self.slice(at) {
+            slice.outcomes.resize(cells, 0);
+            slice.outcomes[cell] += 1;
+            slice.answered += 1;
+            slice.latency_sum += nanoseconds;
+            slice.latency_max = slice.latency_max.max(nanoseconds);
+        }
+    }
+
+    /// Question `ask` failed, `at` after the recording began.
+    pub fn failed(&mut self, ask: usize, at: Duration, error: ErrorKind) {
+        *self.errors.entry(error).or_default() += 1;
+        let target = usize::from(self.asks.list[ask].target);
+        let targets = self.asks.targets.len();
+        if let Some(slice) = self.slice(at) {
+            slice.failed.resize(targets, 0);
+            slice.failed[target] += 1;
+        }
+    }
+
+    fn slice(&mut self, at: Duration) -> Option<&mut Slice> {
+        let timeline = self.timeline.as_mut()?;
+        let position = (at.as_nanos() / timeline.width.as_nanos().max(1)) as usize;
+        let position = position.min(MAX_SLICES - 1);
+        if timeline.slices.len() <= position {
+            timeline.slices.resize_with(position + 1, Slice::empty);
+        }
+        timeline.slices.get_mut(position)
+    }
+}
+
+impl Slice {
+    fn empty() -> Self {
+        Self {
+            outcomes: Vec::new(),
+            failed: Vec::new(),
+            answered: 0,
+            latency_sum: 0,
+            latency_max: 0,
+        }
+    }
+
+    /// Answers of a target with an outcome.
+    pub fn outcome(&self, target: usize, outcome: Outcome) -> u32 {
+        let cell = target * Outcome::COUNT + outcome.index();
+        self.outcomes.get(cell).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, other: &Self) {
+        add_all(&mut self.outcomes, &other.outcomes);
+        add_all(&mut self.failed, &other.failed);
+        self.answered += other.answered;
+        self.latency_sum += other.latency_sum;
+        self.latency_max = self.latency_max.max(other.latency_max);
+    }
+}
+
+/// What one run measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// How long it was recorded for.
+    pub elapsed: Duration,
+    /// Questions sent while recording.
+    pub sent: u64,
+    /// Answers.
+    pub answered: u64,
+    /// Nanoseconds; counted from the intended moment in an open loop.
+    pub latency: Histogram<u64>,
+    /// Questions without an answer that counts.
+    pub errors: BTreeMap<ErrorKind, u64>,
+    /// Answers that name a region which may not serve the client.
+    pub leaks: u64,
+    /// Answers by target and outcome: `target * Outcome::COUNT + outcome.index()`.
+    pub outcomes: Vec<u64>,
+    /// By question.
+    pub records: Vec<AskRecord>,
+    /// By time.
+    pub timeline: Option<Timeline>,
+    /// What the generator itself spent.
+    pub own_cpu: Cpu,
+    /// Why the generator, not the server, may be what limited the run.
+    pub limited: Option<String>,
+}
+
+impl Measured {
+    /// One whole of what the threads saw.
+    pub fn merge(recorders: Vec<Recorder<'_>>, elapsed: Duration, sent: u64, own_cpu: Cpu) -> Self {
+        let mut all = recorders.into_iter();
+        let mut whole = match all.next() {
+            Some(first) => Self::from_one(first),
+            None => Self::nothing(),
+        };
+        for recorder in all {
+            whole.add(recorder);
+        }
+        Self {
+            elapsed,
+            sent,
+            own_cpu,
+            ..whole
+        }
+    }
+
+    /// Answers a second.
+    pub fn rate(&self) -> f64 {
+        self.answered as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// Failures of all kinds.
+    pub fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Answers of a target with an outcome.
+    pub fn outcome(&self, target: usize, outcome: Outcome) -> u64 {
+        let cell = target * Outcome::COUNT + outcome.index();
+        self.outcomes.get(cell).copied().unwrap_or(0)
+    }
+
+    fn nothing() -> Self {
+        Self {
+            elapsed: Duration::ZERO,
+            sent: 0,
+            answered: 0,
+            latency: latencies(),
+            errors: BTreeMap::new(),
+            leaks: 0,
+            outcomes: Vec::new(),
+            records: Vec::new(),
+            timeline: None,
+            own_cpu: Cpu::default(),
+            limited: None,
+        }
+    }
+
+    fn from_one(recorder: Recorder<'_>) -> Self {
+        Self {
+            answered: recorder.answered,
+            latency: recorder.latency,
+            errors: recorder.errors,
+            leaks: recorder.leaks,
+            outcomes: recorder.outcomes,
+            records: recorder.records,
+            timeline: recorder.timeline,
+            ..Self::nothing()
+        }
+    }
+
+    fn add(&mut self, other: Recorder<'_>) {
+        self.answered += other.answered;
+        self.leaks += other.leaks;
+        // Both histograms have the same bounds, so this can't fail.
+        let _ = self.latency.add(&other.latency);
+        for (kind, count) in other.errors {
+            *self.errors.entry(kind).or_default() += count;
+        }
+        add_all(&mut self.outcomes, &other.outcomes);
+        for (mine, theirs) in self.records.iter_mut().zip(&other.records) {
+            mine.answered += theirs.answered;
+            mine.regions.0 |= theirs.regions.0;
+            mine.scope_min = mine.scope_min.min(theirs.scope_min);
+            mine.scope_max = mine.scope_max.max(theirs.scope_max);
+        }
+        let (Some(mine), Some(theirs)) = (&mut self.timeline, other.timeline) else {
+            return;
+        };
+        let slices = mine.slices.len().max(theirs.slices.len());
+        mine.slices.resize_with(slices, Slice::empty);
+        for (mine, theirs) in mine.slices.iter_mut().zip(&theirs.slices) {
+            mine.add(theirs);
+        }
+    }
+}
+
+/// Up to a minute, to three figures.
+fn latencies() -> Histogram<u64> {
+    // Constant bounds that the library accepts; the fallback can't be reached, and is no panic.
+    Histogram::new_with_bounds(1, LONGEST, 3)
+        .or_else(|_| Histogram::new(1))
+        .unwrap_or_else(|_| unreachable!("the bounds of the histogram are constants"))
+}
+
+fn add_all<T: Copy + Default + std::ops::AddAssign>(mine: &mut Vec<T>, theirs: &[T]) {
+    if mine.len() < theirs.len() {
+        mine.resize(theirs.len(), T::default());
+    }
+    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+        *mine += *theirs;
+    }
+}

@@ -1,0 +1,1 @@
+//! Where the answers went, against what the policy promises.

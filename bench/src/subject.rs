@@ -1,0 +1,279 @@
+//! What is put under load: the services of one config, the names and URLs they are asked by, and the
+//! snapshot that says what each client must get. Built once, read by everything else.
+
+use crate::record::{MAX_REGIONS, Outcome, RegionSet};
+use config::Checked;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use steering::health::{Status, TargetHealth, Transition};
+use steering::spec::Publish;
+use steering::{Change, Client, Plane, RegionId, ServiceId, Silent, Snapshot, Timestamp, Want};
+
+/// Why a config can't be put under load.
+#[derive(Debug, thiserror::Error)]
+pub enum SubjectError {
+    /// No service can be asked for on this plane.
+    #[error("no service has {0}; add them to the service, or leave --service out")]
+    NothingToAsk(&'static str),
+    /// A service was named that is not there.
+    #[error("there is no service `{0}`; there are: {1}")]
+    NoSuchService(String, String),
+    /// More regions than are told apart.
+    #[error("the config has {0} regions; the bench tells at most {MAX_REGIONS} apart")]
+    TooManyRegions(usize),
+}
+
+/// One name or URL that a service is asked by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The service that answers.
+    pub service: ServiceId,
+    /// The DNS name or HTTP host; lower case, without the last dot. A wildcard's `*` is made a label.
+    pub name: String,
+    /// The path of a request; `/` for DNS.
+    pub path: String,
+}
+
+/// What is known of a service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its recovery time objective.
+    pub rto: Option<Duration>,
+    /// How long its answers may be cached while all is well.
+    pub ttl: Duration,
+}
+
+/// The config under load.
+#[derive(Clone)]
+pub struct Subject {
+    /// What is promised: every endpoint up, until a caller knows better.
+    pub snapshot: Arc<Snapshot>,
+    /// Services, by [`ServiceId`].
+    pub services: Vec<Service>,
+    /// Names asked over DNS.
+    pub names: Vec<Target>,
+    /// Hosts and paths asked over HTTP.
+    pub urls: Vec<Target>,
+    /// The region behind each published address; the first one where several publish the same.
+    addresses: HashMap<IpAddr, RegionId>,
+    /// The region behind each published host name.
+    hostnames: HashMap<String, RegionId>,
+    /// Addresses and names that more than one region publishes: their regions can't be told apart.
+    pub ambiguous: Vec<String>,
+}
+
+impl Subject {
+    /// From a config and the snapshot of its table.
+    ///
+    /// # Errors
+    /// When it has more regions than are told apart.
+    pub fn new(checked: &Checked, snapshot: &Snapshot) -> Result<Self, SubjectError> {
+        let table = snapshot.table();
+        if table.regions().len() > MAX_REGIONS {
+            return Err(SubjectError::TooManyRegions(table.regions().len()));
+        }
+        let services = table.services().iter().zip(&checked.services);
+        let mut subject = Self {
+            snapshot: Arc::new(all_up(snapshot)),
+            services: services
+                .map(|(compiled, written)| Service {
+                    name: compiled.name.clone(),
+                    rto: written.rto,
+                    ttl: Duration::from_secs(compiled.ttl.into()),
+                })
+                .collect(),
+            names: names(checked),
+            urls: urls(checked),
+            addresses: HashMap::new(),
+            hostnames: HashMap::new(),
+            ambiguous: Vec::new(),
+        };
+        subject.map_published();
+        Ok(subject)
+    }
+
+    /// Only these services, where any are named.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn only(mut self, wanted: &[String]) -> Result<Self, SubjectError> {
+        if wanted.is_empty() {
+            return Ok(self);
+        }
+        let mut ids = Vec::with_capacity(wanted.len());
+        for name in wanted {
+            let id = self.snapshot.table().service(name);
+            ids.push(id.ok_or_else(|| {
+                let all: Vec<&str> = self.services.iter().map(|s| &*s.name).collect();
+                SubjectError::NoSuchService(name.clone(), all.join(", "))
+            })?);
+        }
+        self.names.retain(|target| ids.contains(&target.service));
+        self.urls.retain(|target| ids.contains(&target.service));
+        Ok(self)
+    }
+
+    /// What is asked on a plane.
+    pub fn targets(&self, plane: Plane) -> &[Target] {
+        match plane {
+            Plane::Dns => &self.names,
+            Plane::Http => &self.urls,
+        }
+    }
+
+    /// The name of a region.
+    pub fn region_name(&self, region: RegionId) -> &str {
+        let region = self.snapshot.table().regions().get(region.index());
+        region.map_or("?", |region| &region.name)
+    }
+
+    /// What an outcome is called in reports.
+    pub fn outcome_name(&self, outcome: Outcome) -> &str {
+        match outcome {
+            Outcome::Region(region) => self.region_name(region),
+            Outcome::Refused => "refused",
+            Outcome::Nothing => "no answer",
+            Outcome::Elsewhere => "elsewhere",
+        }
+    }
+
+    /// The region behind an address of an answer.
+    pub fn region_of_address(&self, address: IpAddr) -> Outcome {
+        let region = self.addresses.get(&address);
+        region.map_or(Outcome::Elsewhere, |region| Outcome::Region(*region))
+    }
+
+    /// The region behind the host name of a CNAME answer (lower case, without the last dot).
+    pub fn region_of_hostname(&self, name: &str) -> Outcome {
+        let region = self.hostnames.get(name);
+        region.map_or(Outcome::Elsewhere, |region| Outcome::Region(*region))
+    }
+
+    /// The region with this name, as an origin says it.
+    pub fn region_named(&self, name: &str) -> Outcome {
+        let region = self.snapshot.table().region(name);
+        region.map_or(Outcome::Elsewhere, Outcome::Region)
+    }
+
+    /// What one client must get for one draw: the policy's own word.
+    pub fn promise(&self, service: ServiceId, client: &Client, want: Want) -> Outcome {
+        let decision = self.snapshot.decide(service, client, want, &mut Silent);
+        let table = self.snapshot.table();
+        let first = decision.endpoints.first();
+        let endpoint = first.and_then(|id| table.endpoints().get(id.index()));
+        let pool = endpoint.and_then(|endpoint| table.pools().get(endpoint.pool.index()));
+        match (pool, decision.verdict) {
+            (Some(pool), _) => Outcome::Region(pool.region),
+            (None, steering::Verdict::Refused) => Outcome::Refused,
+            (None, _) => Outcome::Nothing,
+        }
+    }
+
+    /// The regions that may serve this client: all of them unless a residency rule pins it. Worked out
+    /// from the rule and the client's place alone, never by asking the policy, so that it can convict
+    /// the policy.
+    pub fn allowed(&self, service: ServiceId, client: &Client) -> RegionSet {
+        let table = self.snapshot.table();
+        let service = table.services().get(service.index());
+        let rule = service.and_then(|service| table.residencies().get(service.residency?.index()));
+        let Some(rule) = rule else {
+            return RegionSet::ALL;
+        };
+        let location = self.snapshot.locate(client.address).location;
+        let by_country = location.country.is_some_and(|c| rule.countries.contains(c));
+        let by_continent = location
+            .continent
+            .is_some_and(|c| rule.continents.contains(&c));
+        // A continent alone does not say that the client is outside the pinned countries.
+        let unknown = location.country.is_none();
+        if !(by_country || by_continent || unknown && rule.pin_unknown) {
+            return RegionSet::ALL;
+        }
+        let regions = table.regions().iter().enumerate();
+        regions
+            .filter(|(_, region)| {
+                let jurisdiction = region.jurisdiction;
+                jurisdiction.is_some_and(|j| rule.serve_in.contains(&j))
+            })
+            .map(|(i, _)| RegionId::at(i))
+            .collect()
+    }
+
+    fn map_published(&mut self) {
+        let snapshot = self.snapshot.clone();
+        let table = snapshot.table();
+        for endpoint in table.endpoints() {
+            let Some(pool) = table.pools().get(endpoint.pool.index()) else {
+                continue;
+            };
+            match &endpoint.publish {
+                Publish::Addresses { v4, v6 } => {
+                    let v4 = v4.iter().copied().map(IpAddr::V4);
+                    for address in v4.chain(v6.iter().copied().map(IpAddr::V6)) {
+                        let first = *self.addresses.entry(address).or_insert(pool.region);
+                        if first != pool.region {
+                            self.ambiguous.push(address.to_string());
+                        }
+                    }
+                }
+                Publish::Name(name) => {
+                    let name = name.trim_end_matches('.').to_ascii_lowercase();
+                    let first = *self.hostnames.entry(name).or_insert(pool.region);
+                    if first != pool.region {
+                        self.ambiguous.push(endpoint.address.to_string());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn names(checked: &Checked) -> Vec<Target> {
+    let steered = checked.steered.iter();
+    steered
+        .map(|steered| Target {
+            service: steered.service,
+            name: without_wildcard(&steered.name),
+            path: "/".to_owned(),
+        })
+        .collect()
+}
+
+fn urls(checked: &Checked) -> Vec<Target> {
+    let mut urls = Vec::new();
+    for route in &checked.routes {
+        for host in &route.hosts {
+            urls.extend(route.paths.iter().map(|path| Target {
+                service: route.service,
+                name: without_wildcard(host),
+                path: path.clone(),
+            }));
+        }
+    }
+    urls
+}
+
+fn without_wildcard(name: &str) -> String {
+    match name.strip_prefix("*") {
+        Some(rest) => format!("bench{rest}"),
+        None => name.to_owned(),
+    }
+}
+
+/// The same snapshot with every endpoint up.
+pub fn all_up(snapshot: &Snapshot) -> Snapshot {
+    let up = TargetHealth {
+        status: Status::Up,
+        ..TargetHealth::default()
+    };
+    let targets = snapshot.table().targets().iter();
+    let transitions = targets.map(|target| Transition {
+        target: target.key.clone(),
+        health: up,
+    });
+    snapshot.next(Change::Health(transitions.collect()), Timestamp(1))
+}
