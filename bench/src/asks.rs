@@ -5,7 +5,10 @@ use crate::clients::{ClientsError, Population};
 use crate::record::RegionSet;
 use crate::subject::{Subject, SubjectError, Target};
 use ipnet::IpNet;
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
+use steering::geo::Country;
 use steering::{Client, Plane};
 
 /// The leading bits of an IPv4 client that a resolver tells (RFC 7871 §11.1).
@@ -22,6 +25,18 @@ pub struct Ask {
     pub client: Client,
     /// The regions that may serve this client.
     pub allowed: RegionSet,
+    /// Where its answers are counted with those of its target and country: a position in
+    /// [`Asks::cells`].
+    pub cell: u32,
+}
+
+/// What answers are counted by: one target, asked from one country.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cell {
+    /// What was asked for: a position in [`Asks::targets`].
+    pub target: u16,
+    /// Where the client is; `None` when nobody knows.
+    pub country: Option<Country>,
 }
 
 /// All questions of a run.
@@ -33,6 +48,14 @@ pub struct Asks {
     pub targets: Vec<Target>,
     /// The questions, in the order they are asked; then from the first again.
     pub list: Vec<Ask>,
+    /// The pairs of target and country that are asked.
+    pub cells: Vec<Cell>,
+    /// How many regions the config has; outcomes of a cell are counted in this many counters and three.
+    pub regions: usize,
+    /// For how long after the recording began the policy promises what it promised at first: until the
+    /// first step of a scenario that changes that, `Duration::MAX` without one. Only answers before are
+    /// judged by shares and scopes.
+    pub settled: Duration,
 }
 
 /// The most targets of one run.
@@ -72,23 +95,54 @@ impl Asks {
             return Err(SubjectError::NothingToAsk(missing).into());
         }
         let addresses = population.draw(subject.snapshot.geo(), count.max(1), seed)?;
-        let list = addresses.into_iter().enumerate().map(|(i, address)| {
-            let target = i % targets.len();
+        let questions = addresses.into_iter().enumerate().map(|(i, address)| {
             let client = match plane {
                 Plane::Dns => told_network(address),
                 Plane::Http => Client::from(address),
             };
+            ((i % targets.len()) as u16, client)
+        });
+        let questions: Vec<_> = questions.collect();
+        Ok(Self::listed(subject, plane, targets, questions))
+    }
+
+    /// These questions: a position in `targets` and a client each.
+    ///
+    /// # Panics
+    /// When a position is beyond the targets.
+    pub fn listed(
+        subject: &Subject,
+        plane: Plane,
+        targets: Vec<Target>,
+        questions: impl IntoIterator<Item = (u16, Client)>,
+    ) -> Self {
+        let mut cells = Vec::new();
+        let mut numbers = HashMap::new();
+        let list = questions.into_iter().map(|(target, client)| {
+            let place = subject.snapshot.locate(client.address).location;
+            let cell = Cell {
+                target,
+                country: place.country,
+            };
+            let number = *numbers.entry(cell).or_insert_with(|| {
+                cells.push(cell);
+                cells.len() - 1
+            });
             Ask {
-                target: target as u16,
+                target,
                 client,
-                allowed: subject.allowed(targets[target].service, &client),
+                allowed: subject.allowed(targets[usize::from(target)].service, &client),
+                cell: number as u32,
             }
         });
-        Ok(Self {
+        Self {
             plane,
             list: list.collect(),
+            cells,
             targets,
-        })
+            regions: subject.snapshot.table().regions().len(),
+            settled: Duration::MAX,
+        }
     }
 
     /// The target of a question.

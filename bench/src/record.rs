@@ -12,6 +12,8 @@ use steering::RegionId;
 
 /// The most regions that are told apart.
 pub const MAX_REGIONS: usize = 120;
+/// Outcomes that are no region.
+pub const OTHER_OUTCOMES: usize = 3;
 /// The longest latency a histogram holds: a minute, in nanoseconds. Longer ones count as this.
 const LONGEST: u64 = 60_000_000_000;
 /// The most slices of a timeline; what comes later counts in the last one.
@@ -32,7 +34,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// How many different outcomes there are.
-    pub const COUNT: usize = MAX_REGIONS + 3;
+    pub const COUNT: usize = MAX_REGIONS + OTHER_OUTCOMES;
 
     /// The position in a table of [`Outcome::COUNT`] counters.
     pub fn index(self) -> usize {
@@ -41,6 +43,15 @@ impl Outcome {
             Self::Refused => MAX_REGIONS,
             Self::Nothing => MAX_REGIONS + 1,
             Self::Elsewhere => MAX_REGIONS + 2,
+        }
+    }
+
+    /// The position among the outcomes of a config with this many regions: those first, then the
+    /// other three.
+    pub fn slot(self, regions: usize) -> usize {
+        match self.index() {
+            region if region < MAX_REGIONS => region.min(regions),
+            other => regions + other - MAX_REGIONS,
         }
     }
 
@@ -74,6 +85,30 @@ impl RegionSet {
     #[must_use]
     pub fn with(self, region: RegionId) -> Self {
         Self(self.0 | 1 << region.index().min(127))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Every region of either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those that are not in `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The regions, in order of their numbers.
+    pub fn iter(self) -> impl Iterator<Item = RegionId> {
+        (0..MAX_REGIONS)
+            .map(RegionId::at)
+            .filter(move |region| self.contains(*region))
     }
 
     /// Whether all of it is in `other`.
@@ -161,9 +196,13 @@ pub struct AskRecord {
     pub answered: u32,
     /// Every region an answer named.
     pub regions: RegionSet,
-    /// The least scope told; 255 while none was.
+    /// Answers while the policy was settled ([`Asks::settled`]).
+    pub settled: u32,
+    /// Every region one of those named.
+    pub settled_regions: RegionSet,
+    /// The least scope one of those told; 255 while none was.
     pub scope_min: u8,
-    /// The greatest scope told.
+    /// The greatest scope one of those told.
     pub scope_max: u8,
 }
 
@@ -200,6 +239,7 @@ pub struct Recorder<'a> {
     errors: BTreeMap<ErrorKind, u64>,
     leaks: u64,
     outcomes: Vec<u64>,
+    cells: Vec<u64>,
     records: Vec<AskRecord>,
     timeline: Option<Timeline>,
 }
@@ -210,6 +250,8 @@ impl<'a> Recorder<'a> {
         let none = AskRecord {
             answered: 0,
             regions: RegionSet::EMPTY,
+            settled: 0,
+            settled_regions: RegionSet::EMPTY,
             scope_min: u8::MAX,
             scope_max: 0,
         };
@@ -220,6 +262,7 @@ impl<'a> Recorder<'a> {
             errors: BTreeMap::new(),
             leaks: 0,
             outcomes: vec![0; asks.targets.len() * Outcome::COUNT],
+            cells: vec![0; asks.cells.len() * (asks.regions + OTHER_OUTCOMES)],
             records: vec![none; asks.list.len()],
             timeline: slice.map(|width| Timeline {
                 width,
@@ -240,9 +283,16 @@ impl<'a> Recorder<'a> {
         let record = &mut self.records[ask];
         record.answered += 1;
         record.regions.0 |= answer.regions.0;
-        if let Some(scope) = answer.scope {
-            record.scope_min = record.scope_min.min(scope);
-            record.scope_max = record.scope_max.max(scope);
+        if at < self.asks.settled {
+            let regions = self.asks.regions;
+            let counted = question.cell as usize * (regions + OTHER_OUTCOMES);
+            self.cells[counted + answer.first.slot(regions)] += 1;
+            record.settled += 1;
+            record.settled_regions.0 |= answer.regions.0;
+            if let Some(scope) = answer.scope {
+                record.scope_min = record.scope_min.min(scope);
+                record.scope_max = record.scope_max.max(scope);
+            }
         }
         let cells = self.outcomes.len();
         if let Some(slice) = self.slice(at) {
@@ -319,6 +369,9 @@ pub struct Measured {
     pub leaks: u64,
     /// Answers by target and outcome: `target * Outcome::COUNT + outcome.index()`.
     pub outcomes: Vec<u64>,
+    /// Answers while the policy was settled, by [`Asks::cells`] and outcome:
+    /// `cell * (regions + OTHER_OUTCOMES) + outcome.slot(regions)`.
+    pub cells: Vec<u64>,
     /// By question.
     pub records: Vec<AskRecord>,
     /// By time.
@@ -373,6 +426,7 @@ impl Measured {
             errors: BTreeMap::new(),
             leaks: 0,
             outcomes: Vec::new(),
+            cells: Vec::new(),
             records: Vec::new(),
             timeline: None,
             own_cpu: Cpu::default(),
@@ -387,6 +441,7 @@ impl Measured {
             errors: recorder.errors,
             leaks: recorder.leaks,
             outcomes: recorder.outcomes,
+            cells: recorder.cells,
             records: recorder.records,
             timeline: recorder.timeline,
             ..Self::nothing()
@@ -402,9 +457,12 @@ impl Measured {
             *self.errors.entry(kind).or_default() += count;
         }
         add_all(&mut self.outcomes, &other.outcomes);
+        add_all(&mut self.cells, &other.cells);
         for (mine, theirs) in self.records.iter_mut().zip(&other.records) {
             mine.answered += theirs.answered;
             mine.regions.0 |= theirs.regions.0;
+            mine.settled += theirs.settled;
+            mine.settled_regions.0 |= theirs.settled_regions.0;
             mine.scope_min = mine.scope_min.min(theirs.scope_min);
             mine.scope_max = mine.scope_max.max(theirs.scope_max);
         }

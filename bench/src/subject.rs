@@ -1,13 +1,14 @@
 //! What is put under load: the services of one config, the names and URLs they are asked by, and the
 //! snapshot that says what each client must get. Built once, read by everything else.
 
-use crate::record::{MAX_REGIONS, Outcome, RegionSet};
+use crate::record::{Answer, MAX_REGIONS, Outcome, RegionSet};
 use config::Checked;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use steering::health::{Status, TargetHealth, Transition};
+use steering::ids::EndpointId;
 use steering::spec::Publish;
 use steering::{Change, Client, Plane, RegionId, ServiceId, Silent, Snapshot, Timestamp, Want};
 
@@ -159,18 +160,35 @@ impl Subject {
         region.map_or(Outcome::Elsewhere, Outcome::Region)
     }
 
-    /// What one client must get for one draw: the policy's own word.
+    /// What one client must get for one draw: the policy's own word. Of an answer that names several
+    /// endpoints it is the first.
     pub fn promise(&self, service: ServiceId, client: &Client, want: Want) -> Outcome {
+        self.promise_whole(service, client, want).first
+    }
+
+    /// The same with every region that the answer may name. It tells no scope.
+    pub fn promise_whole(&self, service: ServiceId, client: &Client, want: Want) -> Answer {
         let decision = self.snapshot.decide(service, client, want, &mut Silent);
-        let table = self.snapshot.table();
+        let regions = decision.endpoints.iter();
+        let regions: RegionSet = regions.filter_map(|id| self.region_of(*id)).collect();
         let first = decision.endpoints.first();
-        let endpoint = first.and_then(|id| table.endpoints().get(id.index()));
-        let pool = endpoint.and_then(|endpoint| table.pools().get(endpoint.pool.index()));
-        match (pool, decision.verdict) {
-            (Some(pool), _) => Outcome::Region(pool.region),
+        let first = match (first.and_then(|id| self.region_of(*id)), decision.verdict) {
+            (Some(region), _) => Outcome::Region(region),
             (None, steering::Verdict::Refused) => Outcome::Refused,
             (None, _) => Outcome::Nothing,
+        };
+        Answer {
+            first,
+            regions,
+            scope: None,
         }
+    }
+
+    fn region_of(&self, endpoint: EndpointId) -> Option<RegionId> {
+        let table = self.snapshot.table();
+        let endpoint = table.endpoints().get(endpoint.index())?;
+        let pool = table.pools().get(endpoint.pool.index())?;
+        Some(pool.region)
     }
 
     /// The regions that may serve this client: all of them unless a residency rule pins it. Worked out
