@@ -227,6 +227,7 @@ fn thread_waited() -> f64 {
 mod tests {
     use super::*;
     use crate::asks::Asks;
+    use std::time::Duration;
     use steering::Plane;
 
     fn nothing_asked() -> Asks {
@@ -234,6 +235,9 @@ mod tests {
             plane: Plane::Dns,
             targets: Vec::new(),
             list: Vec::new(),
+            cells: Vec::new(),
+            regions: 0,
+            settled: Duration::MAX,
         }
     }
 
