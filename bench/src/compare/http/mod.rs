@@ -1,0 +1,14 @@
+//! The HTTP works and peers.
+
+use super::{CompareError, Field, Options};
+
+/// The contests of HTTP.
+///
+/// # Errors
+/// When what they need can't be made.
+pub fn field(_options: &Options) -> Result<Field, CompareError> {
+    Ok(Field {
+        contests: Vec::new(),
+        keep: Box::new(()),
+    })
+}
