@@ -149,7 +149,9 @@ impl Ranges {
             IpAddr::V4((first + below(offset, size) as u32).into())
         } else {
             let (first, last) = self.v6[below(which, self.v6.len() as u64) as usize];
-            let size = u64::try_from(last - first).unwrap_or(u64::MAX - 1) + 1;
+            let size = u64::try_from(last - first)
+                .unwrap_or(u64::MAX)
+                .saturating_add(1);
             IpAddr::V6((first + u128::from(below(offset, size))).into())
         }
     }

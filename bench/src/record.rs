@@ -55,6 +55,14 @@ impl Outcome {
         }
     }
 
+    /// The outcome at such a position.
+    pub fn at_slot(slot: usize, regions: usize) -> Self {
+        match slot.checked_sub(regions) {
+            None => Self::at(slot),
+            Some(other) => Self::at(MAX_REGIONS + other),
+        }
+    }
+
     /// The outcome at a position.
     pub fn at(index: usize) -> Self {
         match index.checked_sub(MAX_REGIONS) {
