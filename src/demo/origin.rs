@@ -12,6 +12,8 @@
 //! | `GET /slow?ms=100` | the JSON, that much later |
 //! | `GET /bytes?n=1000` | n zero bytes |
 //!
+//! Every answer names the region in an `x-region` header, so that a load generator need not read bodies.
+//!
 //! It is no part of steering: it knows no config, no table and no health check, and a health that was set by hand is
 //! all the health it has.
 
@@ -20,7 +22,8 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use futures::{StreamExt, stream};
@@ -105,7 +108,19 @@ fn router(origin: Arc<Origin>) -> Router {
         .route("/slow", get(slow).fallback(describe))
         .route("/bytes", get(bytes).fallback(describe))
         .fallback(describe)
+        .layer(map_response_with_state(origin.clone(), name_region))
         .with_state(origin)
+}
+
+/// Names the region where no body need be read.
+async fn name_region(State(origin): State<Arc<Origin>>, mut response: Response) -> Response {
+    // A name that can't be in a header is in the body alone.
+    if let Ok(region) = HeaderValue::from_str(&origin.region) {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("x-region"), region);
+    }
+    response
 }
 
 async fn health(State(origin): State<Arc<Origin>>) -> Response {

@@ -111,6 +111,22 @@ async fn health_is_what_was_set_by_hand() {
 }
 
 #[tokio::test]
+async fn every_answer_names_the_region_in_its_head() {
+    let origin = Running::start().await;
+    for path in ["/", "/health", "/chunked?n=1", "/bytes?n=10", "/slow?ms=1"] {
+        let (_, head, _) = origin.get(path).await;
+        assert!(
+            head.contains("\r\nx-region: eu-west-1\r\n"),
+            "{path}: {head}"
+        );
+    }
+    origin.put("/health/down").await;
+    let (status, head, _) = origin.get("/health").await;
+    assert_eq!(status, 503);
+    assert!(head.contains("\r\nx-region: eu-west-1\r\n"), "{head}");
+}
+
+#[tokio::test]
 async fn chunks_are_chunks() {
     let origin = Running::start().await;
     let (status, head, body) = origin.get("/chunked?n=3").await;
