@@ -49,6 +49,29 @@ pub enum GenerateError {
         /// Why.
         source: io::Error,
     },
+    /// A path can't be put in a request line.
+    #[error(
+        "`{0}` is no path that can be asked for; begin it with / and write other than plain ASCII as %XX"
+    )]
+    Path(String),
+    /// A name can't be asked for over TLS.
+    #[error("`{0}` is no server name that TLS can ask for; give a DNS name or an IP address")]
+    ServerName(String),
+    /// Certificates can't be verified.
+    #[error(
+        "there is no authority to verify certificates with: {0}; give a PEM file with CERTIFICATE blocks, or do not verify"
+    )]
+    Authorities(String),
+    /// A connection that is to be held idle can't be had.
+    #[error(
+        "no idle connection to {server}: {why}; hold fewer, or check that the server keeps connections open"
+    )]
+    Idle {
+        /// The server.
+        server: SocketAddr,
+        /// Why.
+        why: String,
+    },
     /// The system does not tell when there is something to read.
     #[error("waiting for answers failed")]
     Wait(#[source] io::Error),
