@@ -7,6 +7,7 @@
 use crate::daemon::now;
 use crate::daemon::traffic::Traffic;
 use crate::wiring;
+use config::rehearsal::Plan;
 use config::{Checked, Place, Problem, Severity};
 use geoip::{Override, Sources};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,8 @@ pub struct Context<'a> {
     pub traffic: Option<&'a Traffic>,
     /// The location table that serves, taken over when its sources are the same files unchanged.
     pub geo: Option<(&'a GeoKey, &'a geoip::Loaded)>,
+    /// What stands in for what, when this is a rehearsal.
+    pub rehearsal: Option<&'a Plan>,
 }
 
 /// The sources of a location table, and the state of their files.
@@ -90,7 +93,10 @@ impl Candidate {
     /// # Errors
     /// Every problem found.
     pub fn load(path: &Path, context: &Context<'_>) -> Result<Self, Refused> {
-        let loaded = config::load(path);
+        let loaded = match context.rehearsal {
+            Some(plan) => plan.load(path),
+            None => config::load(path),
+        };
         let (files, mut problems) = (loaded.files, loaded.problems);
         let Some(mut checked) = loaded.checked else {
             return Err(Refused { problems, files });

@@ -15,6 +15,8 @@ mod diff;
 pub mod expectations;
 mod files;
 pub mod problem;
+pub mod rehearsal;
+pub mod scenario;
 mod source;
 mod spec;
 mod tree;

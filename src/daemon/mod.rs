@@ -16,6 +16,7 @@ mod watch;
 use crate::candidate::{Candidate, Context, Refused};
 use conductor::{Conductor, Message};
 use config::problem::render;
+use config::rehearsal::Plan;
 use health::{Checker, Event, Reports, Restored, Sampler, TargetReport};
 use parking_lot::Mutex;
 use prometheus::Registry;
@@ -43,6 +44,8 @@ const EVENTS: usize = 1024;
 pub struct Options {
     /// The config file.
     pub config: PathBuf,
+    /// What stands in for what, at the start and in every reload; `None` for the real thing.
+    pub rehearsal: Option<Plan>,
     /// Called once clients are taken.
     pub on_ready: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -52,6 +55,7 @@ impl Options {
     pub fn new(config: PathBuf) -> Self {
         Self {
             config,
+            rehearsal: None,
             on_ready: None,
         }
     }
@@ -175,6 +179,7 @@ pub fn run(options: Options) -> Result<(), RunError> {
     let context = Context {
         traffic: Some(&traffic),
         geo: None,
+        rehearsal: options.rehearsal.as_ref(),
     };
     let candidate = Candidate::load(&options.config, &context)
         .map_err(|Refused { problems, .. }| RunError::Config(problems))?;
@@ -246,6 +251,7 @@ async fn serve(
     let certificates = running.certificates.clone();
     let parts = reload::Parts {
         config: options.config,
+        rehearsal: options.rehearsal,
         serving: candidate,
         traffic,
         conductor: inbox,

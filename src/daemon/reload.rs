@@ -6,6 +6,7 @@ use super::now;
 use super::traffic::Traffic;
 use crate::admin::status::ago;
 use crate::candidate::{Candidate, Context, Refused, problem};
+use config::rehearsal::Plan;
 use config::{Problem, Severity};
 use health::Checker;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
@@ -91,6 +92,8 @@ impl Metrics {
 pub struct Parts {
     /// Which config.
     pub config: PathBuf,
+    /// What stands in for what, when this is a rehearsal.
+    pub rehearsal: Option<Plan>,
     /// What serves now.
     pub serving: Candidate,
     /// Where decisions are counted.
@@ -133,6 +136,7 @@ impl Reloader {
             let context = Context {
                 traffic: Some(&self.parts.traffic),
                 geo: Some((&self.parts.serving.geo_key, &self.parts.serving.geo)),
+                rehearsal: self.parts.rehearsal.as_ref(),
             };
             Candidate::load(&self.parts.config, &context)
         });
