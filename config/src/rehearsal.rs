@@ -36,9 +36,9 @@ pub struct Plan {
     /// TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// The text of `ca_file`, read with the plan.
+    /// The text of `ca_file`: read with the plan, never written in it.
     #[serde(skip)]
-    ca_pem: Option<Arc<str>>,
+    pub ca_pem: Option<Arc<str>>,
 }
 
 /// Where a rehearsal listens; whatever is left out is not listened on.

@@ -68,6 +68,8 @@ fn every_example_loads_without_a_problem_and_its_tests_hold() {
         "kaldrix-staging",
         "eagle",
         "eden",
+        "eden/shifted",
+        "eden/isolated",
         "genai-demo",
     ] {
         let loaded = load(&format!("{name}.yaml"));

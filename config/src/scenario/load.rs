@@ -7,6 +7,7 @@ use crate::de::{Written, given};
 use crate::tree::shorten;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use steering::geo::Country;
 
 impl Check<'_> {
     pub(super) fn load_of(&mut self, written: &written::Scenario) -> Load {
@@ -26,13 +27,14 @@ impl Check<'_> {
         }
     }
 
-    fn clients(&mut self, load: &written::Load) -> Vec<(steering::geo::Country, f64)> {
+    fn clients(&mut self, load: &written::Load) -> Vec<(Country, f64)> {
         let mut clients = Vec::new();
         let Some((names, _)) = given(&load.clients) else {
             return clients;
         };
         for (name, place, share) in names.iter() {
-            let Ok(country) = name.parse() else {
+            let country = name.parse().ok();
+            let Some(country) = country.filter(|country: &Country| country.is_assigned()) else {
                 let message = format!("`{}` is no country", shorten(name));
                 self.findings
                     .error("unknown_country", place, message)
@@ -91,11 +93,7 @@ impl Check<'_> {
     }
 
     fn calls(&mut self, written: &Written<OneOrMany>) -> Vec<Call> {
-        let all: Vec<&Written<String>> = match written.get() {
-            Some(OneOrMany::One(one)) => vec![one],
-            Some(OneOrMany::Many(many)) => many.iter().collect(),
-            None => Vec::new(),
-        };
+        let all = written.get().map(OneOrMany::each).unwrap_or_default();
         all.into_iter()
             .filter_map(|text| {
                 let call = call(text.get()?);

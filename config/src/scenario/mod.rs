@@ -116,9 +116,9 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Origins fail.
-    Fail(Scope, How),
+    Fail(Vec<Scope>, How),
     /// Origins are well again.
-    Heal(Scope),
+    Heal(Vec<Scope>),
     /// Another config is put in place.
     Reload(PathBuf),
     /// A failover policy returns to its first usable child, by an operator's word.
@@ -171,10 +171,11 @@ impl std::fmt::Display for Action {
     /// In the words of the scenario file.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Fail(scope, How::Failing) => write!(f, "fail {scope}"),
-            Self::Fail(scope, How::Refusing) => write!(f, "fail {scope} (refusing)"),
-            Self::Fail(scope, How::Silent) => write!(f, "fail {scope} (silent)"),
-            Self::Heal(scope) => write!(f, "heal {scope}"),
+            Self::Fail(scopes, How::Failing) => write!(f, "fail {}", list(scopes)),
+            Self::Fail(scopes, How::Refusing) => write!(f, "fail {} (refusing)", list(scopes)),
+            Self::Fail(scopes, How::Resetting) => write!(f, "fail {} (resetting)", list(scopes)),
+            Self::Fail(scopes, How::Silent) => write!(f, "fail {} (silent)", list(scopes)),
+            Self::Heal(scopes) => write!(f, "heal {}", list(scopes)),
             Self::Reload(path) => {
                 let name = path.file_name().unwrap_or(path.as_os_str());
                 write!(f, "reload {}", name.to_string_lossy())
@@ -190,6 +191,11 @@ impl std::fmt::Display for Action {
             }
         }
     }
+}
+
+fn list(scopes: &[Scope]) -> String {
+    let all: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+    all.join(", ")
 }
 
 impl Scenario {

@@ -1,7 +1,7 @@
 //! The steps of a scenario: each does one thing, in the order of time, to something that is there.
 
 use super::check::Check;
-use super::written;
+use super::written::{self, OneOrMany};
 use super::{Action, Against, How, MAX_DURATION, MAX_RATE, MAX_STEPS, Scope, Step};
 use crate::de::{Written, given};
 use crate::problem::Place;
@@ -87,7 +87,7 @@ impl Check<'_> {
             return self.fail(what, how, against);
         }
         if let Some(what) = &step.heal {
-            return self.scope(what, against).map(Action::Heal);
+            return self.scopes(what, against).map(Action::Heal);
         }
         if let Some((path, place)) = given(&step.reload) {
             if against.is_some() {
@@ -106,7 +106,7 @@ impl Check<'_> {
 
     fn fail(
         &mut self,
-        what: &Written<String>,
+        what: &Written<OneOrMany>,
         how: Option<(How, Place)>,
         against: Option<&Against>,
     ) -> Option<Action> {
@@ -119,9 +119,9 @@ impl Check<'_> {
                 )
                 .hint("leave `how` out, or leave `against` out");
         }
-        let scope = self.scope(what, against)?;
+        let scopes = self.scopes(what, against)?;
         let how = how.map_or(How::Failing, |(how, _)| how);
-        Some(Action::Fail(scope, how))
+        Some(Action::Fail(scopes, how))
     }
 
     fn failback(&mut self, policy: &Written<String>, against: Option<&Against>) -> Option<Action> {
@@ -173,6 +173,24 @@ impl Check<'_> {
             self.findings.error("out_of_range", rate.place, message);
         }
         Some(number)
+    }
+
+    /// One or several; none is a problem.
+    fn scopes(
+        &mut self,
+        what: &Written<OneOrMany>,
+        against: Option<&Against>,
+    ) -> Option<Vec<Scope>> {
+        let written = what.get()?.each();
+        if written.is_empty() {
+            let message = "nothing is named that fails or heals";
+            self.findings
+                .error("empty", what.place, message)
+                .hint("such as region NAME");
+        }
+        let scopes = written.into_iter();
+        let scopes: Vec<Scope> = scopes.filter_map(|one| self.scope(one, against)).collect();
+        (!scopes.is_empty()).then_some(scopes)
     }
 
     /// `region NAME`, `pool NAME`, `endpoint ADDRESS` or `all`.

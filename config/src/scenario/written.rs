@@ -89,13 +89,13 @@ pub struct PlaneLoad {
 pub struct Step {
     /// When, after the start of the recording.
     pub at: Option<W<Time>>,
-    /// What fails: region NAME, pool NAME, endpoint ADDRESS, or all.
-    pub fail: Option<W<String>>,
-    /// With fail: failing (health checks are answered 503; default), refusing (connections are refused)
-    /// or silent (nothing is answered).
+    /// What fails: region NAME, pool NAME, endpoint ADDRESS, all, or a list of these.
+    pub fail: Option<W<OneOrMany>>,
+    /// With fail: failing (503 to everything; default), refusing (no connection is accepted), resetting
+    /// (each connection breaks) or silent (nothing is answered).
     pub how: Option<W<How>>,
-    /// What is well again: region NAME, pool NAME, endpoint ADDRESS, or all.
-    pub heal: Option<W<String>>,
+    /// What is well again: region NAME, pool NAME, endpoint ADDRESS, all, or a list of these.
+    pub heal: Option<W<OneOrMany>>,
     /// The config to put in place, relative to this file.
     pub reload: Option<W<String>>,
     /// The failover policy that returns to its first usable child, by an operator's word.
@@ -108,10 +108,13 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum How {
-    /// Health checks are answered 503.
+    /// Everything is answered 503. Where checks only connect, connections are refused instead, since
+    /// such a check would see nothing.
     Failing,
-    /// Connections are refused.
+    /// No connection is accepted.
     Refusing,
+    /// Connections are accepted, and reset with their first request.
+    Resetting,
     /// Nothing is answered.
     Silent,
 }
@@ -147,6 +150,16 @@ pub struct Expect {
     pub failed: Option<W<Percent>>,
 }
 
+impl OneOrMany {
+    /// Each of them.
+    pub(super) fn each(&self) -> Vec<&W<String>> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many.iter().collect(),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         shaped(deserializer)
@@ -154,7 +167,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
 }
 
 impl<'de> Shaped<'de> for OneOrMany {
-    const EXPECTED: &'static str = "a request or a list of them";
+    const EXPECTED: &'static str = "a text or a list of them";
 
     fn scalar<V: VariantAccess<'de>>(inner: V) -> Result<Self, V::Error> {
         inner.newtype_variant().map(Self::One)
@@ -171,7 +184,7 @@ impl JsonSchema for OneOrMany {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let text = json_schema!({ "type": "string", "pattern": "^(GET|PUT|POST|DELETE) http://" });
+        let text = json_schema!({ "type": "string" });
         json_schema!({ "anyOf": [text, { "type": "array", "items": text }] })
     }
 }
