@@ -14,6 +14,7 @@
 
 mod contest;
 pub mod dns;
+pub mod document;
 mod find;
 pub mod http;
 mod machine;
