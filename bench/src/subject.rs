@@ -154,6 +154,19 @@ impl Subject {
         region.map_or(Outcome::Elsewhere, |region| Outcome::Region(*region))
     }
 
+    /// Every published address with its region.
+    pub fn published_addresses(&self) -> impl Iterator<Item = (IpAddr, RegionId)> {
+        self.addresses
+            .iter()
+            .map(|(address, region)| (*address, *region))
+    }
+
+    /// Every published host name with its region.
+    pub fn published_hostnames(&self) -> impl Iterator<Item = (&str, RegionId)> {
+        let names = self.hostnames.iter();
+        names.map(|(name, region)| (name.as_str(), *region))
+    }
+
     /// The region with this name, as an origin says it.
     pub fn region_named(&self, name: &str) -> Outcome {
         let region = self.snapshot.table().region(name);

@@ -11,6 +11,10 @@ pub type Nanos = u64;
 /// scheduler do anyway.
 pub const LATE: Nanos = 1_000_000;
 
+/// For so long after the end an open loop still sends what was due before it: a timer that wakes late loses
+/// no question, and a generator that is far behind does not go on for ever.
+const GRACE: Nanos = 250_000_000;
+
 /// The stretch of a run that is recorded. Each thread has its own copy.
 #[derive(Clone, Debug)]
 pub struct Window {
@@ -167,6 +171,11 @@ impl Schedule {
         Some(at)
     }
 
+    /// Whether nothing is to be sent any more: all that was due before the end is, or it is too late.
+    pub fn is_over(&self, now: Nanos, window: &Window) -> bool {
+        now >= window.until && (self.next >= window.until as f64 || now - window.until > GRACE)
+    }
+
     /// When the next question is due; `None` while the rate is zero.
     pub fn next(&self) -> Option<Nanos> {
         self.next.is_finite().then_some(self.next as Nanos)
@@ -288,6 +297,22 @@ mod tests {
         schedule.follow(&live, 2 * SECOND + SECOND / 2);
         assert_eq!(count(&mut schedule, 9 * SECOND, &window), 50);
         assert_eq!(schedule.punctuality(&window).unsent, 0);
+    }
+
+    #[test]
+    fn what_was_due_before_the_end_may_be_sent_shortly_after_it() {
+        let (load, live) = open(1000.0);
+        let window = Window::new(&load, &live);
+        let mut schedule = Schedule::new(&live, 0, 1);
+        let end = window.until();
+        assert!(!schedule.is_over(end - 1, &window));
+        assert!(
+            !schedule.is_over(end + 1, &window),
+            "3,000 are to be sent still"
+        );
+        assert!(schedule.is_over(end + 2 * GRACE, &window));
+        assert_eq!(count(&mut schedule, end + 1, &window), 3000);
+        assert!(schedule.is_over(end + 1, &window));
     }
 
     #[test]

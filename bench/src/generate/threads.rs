@@ -310,7 +310,7 @@ mod tests {
         };
         let live = Live::new(&load);
         let outcome = run(&load, &live, |_| Ok(share(&asks, &load, &live)));
-        let error = outcome.err().expect("no machine has so many");
+        let error = outcome.expect_err("no machine has so many");
         assert!(error.to_string().contains("processor 100000"), "{error}");
     }
 
