@@ -4,7 +4,7 @@
 
 use ipnet::IpNet;
 use std::collections::HashMap;
-use steering::geo::Country;
+use steering::geo::{Continent, Country};
 
 /// Bits of a record: the widest, which makes a node eight bytes and packing plain.
 const RECORD_SIZE: u16 = 32;
@@ -25,7 +25,7 @@ pub fn country_database(networks: &[(IpNet, Country)], built: u64) -> Vec<u8> {
     for (network, country) in networks {
         let place = *places.entry(*country).or_insert_with(|| {
             let place = data.len() as u32;
-            country_entry(&mut data, &country.to_string());
+            country_entry(&mut data, *country);
             place
         });
         tree.insert(network, place);
@@ -95,12 +95,17 @@ impl Tree {
     }
 }
 
-fn country_entry(out: &mut Vec<u8>, code: &str) {
+fn country_entry(out: &mut Vec<u8>, country: Country) {
+    let code = country.to_string();
+    map(out, 2);
+    text(out, "continent");
     map(out, 1);
+    text(out, "code");
+    text(out, country.continent().map_or("", Continent::code));
     text(out, "country");
     map(out, 1);
     text(out, "iso_code");
-    text(out, code);
+    text(out, &code);
 }
 
 fn metadata(out: &mut Vec<u8>, nodes: u32, built: u64) {
@@ -114,7 +119,7 @@ fn metadata(out: &mut Vec<u8>, nodes: u32, built: u64) {
     out.extend_from_slice(&[8, 9 - 7]);
     out.extend_from_slice(&built.to_be_bytes());
     text(out, "database_type");
-    text(out, "Rhumb-Country");
+    text(out, "GeoLite2-Country");
     text(out, "description");
     map(out, 0);
     text(out, "ip_version");

@@ -18,6 +18,8 @@ pub mod document;
 mod find;
 pub mod http;
 mod machine;
+pub mod mmdb;
+pub mod networks;
 mod process;
 mod ratio;
 mod result;

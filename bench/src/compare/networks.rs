@@ -94,7 +94,9 @@ mod tests {
 
     fn cuts(first: u128, last: u128, width: u32) -> Vec<(u128, u8)> {
         let mut all = Vec::new();
-        cut(first, last, width, |start, prefix| all.push((start, prefix)));
+        cut(first, last, width, |start, prefix| {
+            all.push((start, prefix))
+        });
         all
     }
 

@@ -9,16 +9,25 @@ use pingora_core::server::Server;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
+use std::io::Write;
 use std::net::SocketAddr;
 
 const USAGE: &str = "usage: peer-pingora --listen ADDRESS --upstream ADDRESS [--threads N]
-                    [--tls-listen ADDRESS --certificate FILE --key FILE]";
+                    [--tls-listen ADDRESS --certificate FILE --key FILE]
+       peer-pingora --version";
 
 /// Connections to the upstream that are kept for the next request: more than the load ever has in
 /// flight, so that none is made anew (the library's 128 would churn).
 const KEPT: usize = 4096;
 
+/// The library's version; a test compares it with the lock file.
+const PINGORA: &str = "0.9.1";
+
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    if std::env::args().nth(1).as_deref() == Some("--version") {
+        writeln!(std::io::stdout(), "peer-pingora on Pingora {PINGORA}")?;
+        return Ok(());
+    }
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     let mut server = Server::new_with_opt_and_conf(None, conf(arguments.threads));
     server.bootstrap();
@@ -84,7 +93,11 @@ impl Arguments {
             let value = words.next();
             let value = value.ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
             let wrong = |error| format!("{name} {value}: {error}\n{USAGE}");
-            let address = || value.parse::<SocketAddr>().map_err(|e| wrong(e.to_string()));
+            let address = || {
+                value
+                    .parse::<SocketAddr>()
+                    .map_err(|e| wrong(e.to_string()))
+            };
             match name.as_str() {
                 "--listen" => listen = Some(address()?),
                 "--upstream" => upstream = Some(address()?),
@@ -114,5 +127,30 @@ impl Arguments {
             threads,
             tls,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_told_is_the_library_s() {
+        let lock = include_str!("../../../../Cargo.lock");
+        let entry = format!("name = \"pingora-proxy\"\nversion = \"{PINGORA}\"\n");
+        assert!(lock.contains(&entry));
+    }
+
+    #[test]
+    fn arguments_are_read_or_refused() {
+        let parse = |line: &str| Arguments::parse(line.split_whitespace().map(str::to_owned));
+        let plain = "--listen 127.0.0.1:1 --upstream 127.0.0.1:2";
+        assert!(parse(plain).is_ok_and(|a| a.threads == 1 && a.tls.is_none()));
+        let tls = format!("{plain} --threads 2 --tls-listen 127.0.0.1:3 --certificate c --key k");
+        assert!(parse(&tls).is_ok_and(|a| a.threads == 2 && a.tls.is_some()));
+        for wrong in ["", "--listen", "--listen x --upstream y", "--what 1"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse(&format!("{plain} --key k")).is_err());
     }
 }
