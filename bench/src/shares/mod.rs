@@ -8,7 +8,7 @@ mod scopes;
 mod stats;
 mod tally;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use leaks::{Leak, Leaks};
 pub use scopes::{Contradiction, Scopes, Witness};
