@@ -8,7 +8,7 @@ mod scopes;
 mod stats;
 mod tally;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use leaks::{Leak, Leaks};
 pub use scopes::{Contradiction, Scopes, Witness};

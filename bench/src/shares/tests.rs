@@ -14,7 +14,7 @@ use steering::draw::{below, mix};
 use steering::{Client, Plane, Snapshot, Table, Timestamp, Want};
 
 /// A config with every kind of policy; `weights` are those of `split`, `rare` those of `tail`.
-fn config(weights: &str, rare: &str) -> String {
+pub(crate) fn config(weights: &str, rare: &str) -> String {
     let services = ["split", "tail", "sticky", "place", "nested", "fastest", "several"].map(|name| {
         format!(
             "  {name}: {{ policy: {name}, dns: {{ names: [{name}.test] }}, http: {{ hosts: [{name}.test] }} }}\n"
@@ -67,7 +67,7 @@ zones:
     )
 }
 
-fn subject_of(text: &str) -> Subject {
+pub(crate) fn subject_of(text: &str) -> Subject {
     let loaded = config::load_str("bench.yaml", text);
     let checked = loaded
         .checked
@@ -77,8 +77,8 @@ fn subject_of(text: &str) -> Subject {
     Subject::new(&checked, &snapshot).expect("few regions")
 }
 
-const PROMISED: &str = "{ us: 70, eu: 20, ap: 10 }";
-const RARE: &str = "{ us: 65535, eu: 1 }";
+pub(crate) const PROMISED: &str = "{ us: 70, eu: 20, ap: 10 }";
+pub(crate) const RARE: &str = "{ us: 65535, eu: 1 }";
 
 static SUBJECT: LazyLock<Subject> = LazyLock::new(|| subject_of(&config(PROMISED, RARE)));
 

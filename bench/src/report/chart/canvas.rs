@@ -64,9 +64,9 @@ pub(super) struct Canvas {
 
 /// Something drawn; coordinates in pixels.
 enum Mark {
-    Line(Vec<(f64, f64)>, Ink, f64, f64),
+    Line(Vec<(f64, f64)>, Ink, f64),
     Area(Vec<(f64, f64)>, Ink, f64),
-    Bar((f64, f64), (f64, f64), Ink, f64),
+    Bar((f64, f64), (f64, f64), Ink),
     Dot((f64, f64), f64, Ink),
     Text((f64, f64), String, Words),
 }
@@ -82,12 +82,7 @@ impl Canvas {
 
     /// A line through these points.
     pub(super) fn line(&mut self, points: Vec<(f64, f64)>, ink: Ink, width: f64) {
-        self.marks.push(Mark::Line(points, ink, width, 1.0));
-    }
-
-    /// A faint line through these points.
-    pub(super) fn faint_line(&mut self, points: Vec<(f64, f64)>, ink: Ink, width: f64) {
-        self.marks.push(Mark::Line(points, ink, width, 0.55));
+        self.marks.push(Mark::Line(points, ink, width));
     }
 
     /// The area within these points.
@@ -97,12 +92,7 @@ impl Canvas {
 
     /// A filled box between two corners.
     pub(super) fn bar(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink) {
-        self.marks.push(Mark::Bar(from, to, ink, 1.0));
-    }
-
-    /// The same, so that what lies behind is seen.
-    pub(super) fn faint_bar(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink) {
-        self.marks.push(Mark::Bar(from, to, ink, 0.35));
+        self.marks.push(Mark::Bar(from, to, ink));
     }
 
     pub(super) fn dot(&mut self, at: (f64, f64), radius: f64, ink: Ink) {
@@ -148,8 +138,8 @@ impl Mark {
         area: &DrawingArea<SVGBackend<'_>, Shift>,
     ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
         match self {
-            Self::Line(points, ink, width, opacity) => {
-                let style = ink.rgb().mix(*opacity).stroke_width(fine(*width) as u32);
+            Self::Line(points, ink, width) => {
+                let style = ink.rgb().stroke_width(fine(*width) as u32);
                 let points: Vec<(i32, i32)> = points.iter().copied().map(fine_point).collect();
                 area.draw(&PathElement::new(points, style))
             }
@@ -157,9 +147,9 @@ impl Mark {
                 let points: Vec<(i32, i32)> = points.iter().copied().map(fine_point).collect();
                 area.draw(&Polygon::new(points, ink.rgb().mix(*opacity).filled()))
             }
-            Self::Bar(from, to, ink, opacity) => area.draw(&Rectangle::new(
+            Self::Bar(from, to, ink) => area.draw(&Rectangle::new(
                 [fine_point(*from), fine_point(*to)],
-                ink.rgb().mix(*opacity).filled(),
+                ink.rgb().filled(),
             )),
             Self::Dot(at, radius, ink) => {
                 let radius = fine(*radius);

@@ -2,14 +2,19 @@
 //! on light and dark ground, that needs neither script nor anything from outside. Axes begin at 0.
 
 mod bars;
-#[allow(dead_code)] // until all charts are there
 mod canvas;
 mod ink;
-#[allow(dead_code)]
+mod latency;
 mod scale;
+mod shares;
+mod time;
 
 pub use bars::{Bar, bars, sized};
 pub use ink::{Ink, style};
+pub use latency::latency;
+pub use scale::{figures, micros, seconds, short, whole};
+pub use shares::{ShareBar, shares};
+pub use time::{Line, Part, lines, parts};
 
 /// How wide a chart is, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

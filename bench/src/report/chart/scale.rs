@@ -63,9 +63,20 @@ pub fn figures(value: f64) -> String {
     }
 }
 
+/// A time given in seconds, in the unit that suits it.
+pub fn seconds(seconds: f64) -> String {
+    time(seconds * 1e9)
+}
+
+/// A time given in microseconds, in the unit that suits it.
+pub fn micros(micros: f64) -> String {
+    time(micros * 1e3)
+}
+
 /// A time given in nanoseconds, in the unit that suits it.
 pub fn time(nanoseconds: f64) -> String {
     let (value, unit) = match nanoseconds {
+        0.0 => (0.0, "s"),
         n if n >= 999.5e6 => (n / 1e9, "s"),
         n if n >= 999.5e3 => (n / 1e6, "ms"),
         n if n >= 999.5 => (n / 1e3, "µs"),

@@ -1,5 +1,10 @@
 //! Routing tables of any size: regions around the world, pools spread over them, services that share a
-//! handful of policies, as a platform's do.
+//! handful of policies, as a platform's do. Here with policies of several kinds side by side; `shape`
+//! makes tables of one kind, as deep and wide as wanted.
+
+mod shape;
+
+pub use shape::{Kind, MAX_LEAVES, Shape};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,10 +32,21 @@ pub const POLICIES: [&str; 5] = ["geo", "failover", "weighted", "latency", "nest
 
 /// The jurisdiction of every third region.
 const EU: JurisdictionId = JurisdictionId(0);
+/// Regions of a table.
+const REGIONS: usize = 12;
 
 /// The spec of a table; every service is under a residency rule for EU clients.
 pub fn spec(size: Size) -> TableSpec {
-    let regions = (0..12).map(region).collect();
+    TableSpec {
+        policies: policies(size.pools),
+        services: (0..size.services).map(|i| service(i, size.pools)).collect(),
+        ..world(size.pools)
+    }
+}
+
+/// Everything of a table but its policies and services: twelve regions, every third of them in the EU,
+/// one check, one residency rule for EU clients, and so many pools, the regions in turn.
+fn world(pools: usize) -> TableSpec {
     let rules = Rules {
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(3),
@@ -43,10 +59,9 @@ pub fn spec(size: Size) -> TableSpec {
         rules,
     };
     TableSpec {
-        regions,
+        regions: (0..REGIONS).map(region).collect(),
         checks: vec![check],
-        pools: (0..size.pools).map(pool).collect(),
-        policies: policies(size.pools),
+        pools: (0..pools).map(pool).collect(),
         residencies: vec![Residency {
             name: "gdpr".into(),
             countries: CountrySet::builtin("EU").unwrap_or_default(),
@@ -55,7 +70,6 @@ pub fn spec(size: Size) -> TableSpec {
             pin_unknown: true,
             fail_open_inside: false,
         }],
-        services: (0..size.services).map(|i| service(i, size.pools)).collect(),
         ..TableSpec::default()
     }
 }
@@ -65,7 +79,11 @@ pub fn spec(size: Size) -> TableSpec {
 /// # Panics
 /// When the generated spec does not compile: a defect of this module.
 pub fn snapshot(size: Size, geo: Arc<LocationTable>) -> Snapshot {
-    let table = compiled(spec(size));
+    all_up(compiled(spec(size)), geo)
+}
+
+/// A snapshot of a table in which every endpoint is up.
+pub fn all_up(table: Arc<Table>, geo: Arc<LocationTable>) -> Snapshot {
     let up = TargetHealth {
         status: Status::Up,
         ..TargetHealth::default()
@@ -105,7 +123,7 @@ fn region(i: usize) -> Region {
         (43.7, -79.4),
         (59.3, 18.1),
         (-33.9, 151.2),
-    ][i % 12];
+    ][i % REGIONS];
     Region {
         name: format!("region-{i}").into(),
         place: Some(Coordinates {
@@ -131,7 +149,7 @@ fn pool(i: usize) -> PoolSpec {
     };
     PoolSpec {
         name: format!("pool-{i}").into(),
-        region: RegionId::at(i % 12),
+        region: RegionId::at(i % REGIONS),
         check: Some(CheckId(0)),
         min_healthy: 0.0,
         endpoints: (0..3).map(endpoint).collect(),
