@@ -230,7 +230,7 @@ fn traffic(
     if line.failed.iter().any(|failed| *failed > 0) {
         parts.push(Part {
             name: "failed".to_owned(),
-            ink: Ink::Bad,
+            ink: Ink::Text,
             counts: line.failed.clone(),
         });
     }

@@ -87,7 +87,10 @@ pub(super) fn check(
             if scopes.told.len() < MAX_TOLD {
                 let name = &subject.services[service.index()].name;
                 let told = tell(subject, asks, name, (&line[a], &line[b]));
-                scopes.told.push(told);
+                // Several questions of one client tell the same.
+                if !scopes.told.contains(&told) {
+                    scopes.told.push(told);
+                }
             }
         }
     }

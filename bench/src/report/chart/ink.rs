@@ -37,16 +37,15 @@ const COLOURS: [(&str, &str); 16] = [
     ("#b3362b", "#ff8a7a"),
     ("#8a93a0", "#7b8594"),
     ("#ffffff", "#161a20"),
-    // Regions: from the "bright" scheme of Paul Tol's notes on colour, in the order they are told
-    // apart best; on dark ground a little lighter.
+    // Regions, in the order they are told apart best; none is red, which is for what went wrong.
     ("#4477aa", "#6d9fd1"),
-    ("#d0a02e", "#e3c15f"),
-    ("#dd5f72", "#f28c99"),
-    ("#228833", "#55b367"),
-    ("#5bbfe0", "#8fdaf3"),
-    ("#aa3377", "#d070a4"),
+    ("#d8a72e", "#e3c15f"),
+    ("#2f8f5b", "#5dbd88"),
+    ("#66c2e5", "#9adcf5"),
+    ("#a0559b", "#cf8fca"),
     ("#8c6d4f", "#bf9f80"),
     ("#6b6ecf", "#a3a5f0"),
+    ("#b9a7c9", "#d9cde6"),
 ];
 
 /// Where regions begin in [`COLOURS`].

@@ -22,23 +22,23 @@ pub fn latency(curve: &[Percentile], told: &[Percentile], width: Width) -> Strin
         canvas.area(area, Ink::Main, 0.12);
     }
     canvas.line(line, Ink::Main, 2.25);
+    let mut last = (f64::NEG_INFINITY, 0.0);
     for point in told {
         let (x, y) = frame.place(point);
         canvas.dot((x, y), 3.5, Ink::Main);
         let text = micros(point.micros);
         // The curve only rises, so there is always room above it on the left.
-        let least = frame.left + width_of(&text, 12.5) + 2.0;
+        let wide = width_of(&text, 12.5) + 2.0;
+        let right = (x + 3.0).max(frame.left + wide);
+        let touches = right - wide < last.0 && f64::abs(y - 12.0 - last.1) < 14.0;
+        last = (right, if touches { last.1 - 15.0 } else { y - 12.0 });
         let words = Words {
             size: 12.0,
             ..QUIET
         }
         .ink(Ink::Text)
         .bold();
-        canvas.text(
-            ((x + 3.0).max(least), y - 12.0),
-            text,
-            words.at(Anchor::End),
-        );
+        canvas.text(last, text, words.at(Anchor::End));
     }
     let told = told
         .iter()
@@ -58,7 +58,7 @@ struct Frame {
 impl Frame {
     fn new(curve: &[Percentile], width: Width) -> Self {
         let most = curve.iter().map(|point| point.micros).fold(0.0, f64::max);
-        let steps = steps(most, 4);
+        let steps = steps(most, 5);
         let label = steps.iter().map(|step| width_of(&micros(*step), 11.5));
         Self {
             left: label.fold(0.0, f64::max) + 10.0,

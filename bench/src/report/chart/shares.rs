@@ -69,8 +69,10 @@ pub fn shares(title: &str, rows: &[ShareBar<'_>], width: Width) -> String {
         let reach = BAR / 2.0 + 4.0;
         // The mark stands on a rim of the ground's colour, so that it is seen on any bar.
         let mark = |y: f64| vec![(promised, middle - y), (promised, middle + y)];
-        canvas.line(mark(reach), Ink::Ground, 5.0);
-        canvas.line(mark(reach), Ink::Text, 2.25);
+        if row.promised > 0.0 {
+            canvas.line(mark(reach), Ink::Ground, 5.0);
+            canvas.line(mark(reach), Ink::Text, 2.25);
+        }
         let came = format!("{:.1} %", row.came * 100.0);
         let after = (right + 10.0).max(x(row.came) + 8.0);
         let words = Words {
