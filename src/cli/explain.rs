@@ -1,11 +1,9 @@
 //! `rhumb explain`: one decision in words, walked by the code that serves.
 
-use super::{DEFAULT_ADMIN, DEFAULT_CONFIG, FAILED, Format, OK, UNASKABLE, out};
+use super::{DEFAULT_ADMIN, DEFAULT_CONFIG, FAILED, Format, OK, UNASKABLE, load, out};
 use crate::admin::client;
-use crate::candidate::Candidate;
-use config::problem::render;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use steering::health::Status;
 use steering::{Client, Explanation, Forced, Plane, Snapshot, Want};
 
@@ -79,20 +77,14 @@ fn live(args: &Args, admin: SocketAddr) -> u8 {
 
 fn offline(args: &Args) -> u8 {
     let file = args.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
-    let candidate = match Candidate::load(&file, &Default::default()) {
+    let candidate = match load(&file) {
         Ok(candidate) => candidate,
-        Err(refused) => {
-            out::complaint(render(&refused.problems).trim_end());
-            return FAILED;
-        }
+        Err(code) => return code,
     };
     let snapshot = match supposed(&candidate.snapshot(), &args.down) {
         Ok(snapshot) => snapshot,
         Err(name) => {
-            out::complaint(format!(
-                "--down {name}: no pool or region of this name in {}",
-                file.display()
-            ));
+            out::complaint(nothing_down(&name, &file));
             return FAILED;
         }
     };
@@ -113,7 +105,7 @@ fn offline(args: &Args) -> u8 {
 }
 
 /// Everything up but what is named; the first name that means nothing is the error.
-fn supposed(snapshot: &Snapshot, down: &[String]) -> Result<Snapshot, String> {
+pub fn supposed(snapshot: &Snapshot, down: &[String]) -> Result<Snapshot, String> {
     let table = snapshot.table();
     let mut forced = vec![Forced::All(Status::Up)];
     for name in down {
@@ -127,6 +119,12 @@ fn supposed(snapshot: &Snapshot, down: &[String]) -> Result<Snapshot, String> {
         forced.extend(pool.into_iter().chain(region));
     }
     Ok(snapshot.what_if(&forced, crate::daemon::now()))
+}
+
+/// What to say of a `--down` that means nothing.
+pub fn nothing_down(name: &str, file: &Path) -> String {
+    let file = file.display();
+    format!("--down {name}: no pool or region of this name in {file}")
 }
 
 /// Explains one decision; `None` when there is no such service.

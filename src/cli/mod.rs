@@ -2,6 +2,7 @@
 //!
 //! Each subcommand is a file of its own; none of them decides anything by itself.
 
+mod bench;
 mod check;
 mod completions;
 mod demo;
@@ -12,8 +13,9 @@ mod run;
 mod schema;
 mod status;
 
+use crate::candidate::Candidate;
 use clap::{Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All is well.
@@ -56,6 +58,9 @@ enum Command {
     Geoip(geoip::Command),
     /// Print the JSON Schema of the config language
     Schema(schema::Args),
+    /// Put policies and servers under load, and see where the traffic goes, how fast and at what cost
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Show what a running PoP is doing
     Status(status::Args),
     /// Print a completion script for a shell
@@ -79,6 +84,14 @@ struct ConfigFile {
     config: PathBuf,
 }
 
+/// Reads a config that could serve; else its problems are told and the exit code is given.
+fn load(file: &Path) -> Result<Candidate, u8> {
+    Candidate::load(file, &Default::default()).map_err(|refused| {
+        out::complaint(config::problem::render(&refused.problems).trim_end());
+        FAILED
+    })
+}
+
 /// Runs the command line; the exit code is 0 for yes, 1 for no, 2 for a question that can't be asked.
 pub fn main() -> ExitCode {
     let code = match Cli::parse().command {
@@ -88,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Geoip(command) => geoip::run(&command),
         Command::Schema(args) => schema::run(&args),
+        Command::Bench(command) => bench::run(&command),
         Command::Status(args) => status::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
