@@ -9,8 +9,9 @@
 use super::{GenerateError, threads};
 use crate::asks::Asks;
 use crate::load::{Live, Load};
-use crate::record::Measured;
+use crate::record::{Answer, ErrorKind, Measured};
 use crate::subject::Subject;
+use flight::Asked;
 use query::Questions;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -18,9 +19,11 @@ use steering::Plane;
 
 pub mod answer;
 mod flight;
+mod link;
 mod places;
 mod query;
 mod tally;
+mod tcp;
 mod udp;
 
 #[cfg(test)]
@@ -157,6 +160,22 @@ fn ask(
     };
     threads::run(load, live, |seat| match options.transport {
         Transport::Udp => udp::work(plan, seat),
-        Transport::Tcp { .. } => udp::work(plan, seat),
+        Transport::Tcp {
+            connections,
+            queries,
+        } => tcp::work(plan, connections, queries, seat),
     })
+}
+
+/// What a message says to a question that has its ID.
+fn judge(plan: &Plan<'_>, asked: &Asked, message: &[u8]) -> Result<Answer, ErrorKind> {
+    let read = answer::read(message, plan.places).ok_or(ErrorKind::Malformed)?;
+    if plan.questions.is_of(asked.question, message) {
+        return read.counted();
+    }
+    // A server that could not read the question may leave it out, with an error (RFC 1035 §4.1.1).
+    match (read.counted(), message.get(4..6)) {
+        (Err(error @ ErrorKind::Rcode(_)), Some([0, 0])) => Err(error),
+        _ => Err(ErrorKind::Malformed),
+    }
 }

@@ -72,6 +72,33 @@ impl<'a> Tally<'a> {
         open
     }
 
+    /// [`Tally::tick`], and whether there is something to send still: in an open loop also what was due
+    /// before the end.
+    pub fn is_sending(&mut self, now: Nanos, schedule: Option<&Schedule>) -> bool {
+        let open = self.tick(now);
+        schedule.map_or(open, |schedule| !schedule.is_over(now, &self.window))
+    }
+
+    /// The next moment at which there is something to do besides reading, not after `latest`.
+    pub fn wake(
+        &self,
+        now: Nanos,
+        latest: Nanos,
+        sending: bool,
+        schedule: Option<&Schedule>,
+    ) -> Nanos {
+        if !sending {
+            return latest;
+        }
+        let due = schedule.and_then(Schedule::next).unwrap_or(latest);
+        // The meter starts and ends in time.
+        let edge = match now < self.window.from() {
+            true => self.window.from(),
+            false => self.window.until(),
+        };
+        latest.min(due).min(edge)
+    }
+
     /// Questions left.
     #[inline]
     pub fn sent(&mut self, asked: &Asked) {

@@ -4,7 +4,7 @@
 use super::flight::{Asked, Flight, IDS};
 use super::query::{LONGEST, Walk};
 use super::tally::Tally;
-use super::{MAX_SOCKETS, PAYLOAD, Plan, answer};
+use super::{MAX_SOCKETS, PAYLOAD, Plan, judge};
 use crate::generate::GenerateError;
 use crate::generate::pace::{Nanos, Schedule};
 use crate::generate::threads::{Seat, Share};
@@ -114,11 +114,7 @@ impl<'a, 's> Engine<'a, 's> {
     /// Sends what is due, gives up what is overdue, waits, reads. Whether there is more to do.
     fn turn(&mut self, polls: &mut [PollFd<'_>]) -> Result<bool, GenerateError> {
         let now = self.tally.window.now();
-        let open = self.tally.tick(now);
-        let sending = match &self.schedule {
-            Some(schedule) => !schedule.is_over(now, &self.tally.window),
-            None => open,
-        };
+        let sending = self.tally.is_sending(now, self.schedule.as_ref());
         if sending && self.schedule.is_some() {
             self.send_due(now);
         } else if sending {
@@ -215,20 +211,11 @@ impl<'a, 's> Engine<'a, 's> {
         sending: bool,
         polls: &mut [PollFd<'_>],
     ) -> Result<(), GenerateError> {
-        let window = &self.tally.window;
-        let mut until = now + NAP;
-        if sending {
-            until = until.min(window.until());
-            if let Some(next) = self.schedule.as_ref().and_then(Schedule::next) {
-                until = until.min(next);
-            }
-            if now < window.from() {
-                until = until.min(window.from());
-            }
-        }
+        let schedule = self.schedule.as_ref();
+        let mut until = self.tally.wake(now, now + NAP, sending, schedule);
         let oldest = self.lanes.iter().filter_map(|lane| lane.flight.oldest());
         if let Some(oldest) = oldest.min() {
-            until = until.min(oldest.saturating_add(window.timeout()));
+            until = until.min(oldest.saturating_add(self.tally.window.timeout()));
         }
         let timeout = Duration::from_nanos(until.saturating_sub(now));
         match ppoll(polls, Some(TimeSpec::from_duration(timeout)), None) {
@@ -264,23 +251,6 @@ impl<'a, 's> Engine<'a, 's> {
                 return;
             }
         }
-    }
-}
-
-/// What a message says to a question that has its ID.
-pub fn judge(
-    plan: &Plan<'_>,
-    asked: &Asked,
-    message: &[u8],
-) -> Result<crate::record::Answer, ErrorKind> {
-    let read = answer::read(message, plan.places).ok_or(ErrorKind::Malformed)?;
-    if plan.questions.is_of(asked.question, message) {
-        return read.counted();
-    }
-    // A server that could not read the question may leave it out, with an error (RFC 1035 §4.1.1).
-    match (read.counted(), message.get(4..6)) {
-        (Err(error @ ErrorKind::Rcode(_)), Some([0, 0])) => Err(error),
-        _ => Err(ErrorKind::Malformed),
     }
 }
 
