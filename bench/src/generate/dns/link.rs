@@ -115,7 +115,12 @@ impl Link {
 
     /// What is to be done when the system says that something happened: a connection is finished, what
     /// waits is written, and each answer is told to `answered`, with its question where it has one.
-    pub fn happened(&mut self, answered: impl FnMut(Asked, &[u8])) -> Result<(), End> {
+    /// `closed` is whether the server will send no more.
+    pub fn happened(
+        &mut self,
+        closed: bool,
+        answered: impl FnMut(Asked, &[u8]),
+    ) -> Result<(), End> {
         let Some(stream) = &self.stream else {
             return Ok(());
         };
@@ -129,7 +134,7 @@ impl Link {
             self.connected = true;
         }
         self.flush()?;
-        self.read(answered)
+        self.read(closed, answered)
     }
 
     /// Ends the connection. Every question in flight is told to `lost`.
@@ -188,7 +193,7 @@ impl Link {
         Ok(())
     }
 
-    fn read(&mut self, mut answered: impl FnMut(Asked, &[u8])) -> Result<(), End> {
+    fn read(&mut self, closed: bool, mut answered: impl FnMut(Asked, &[u8])) -> Result<(), End> {
         loop {
             let Some(stream) = &mut self.stream else {
                 return Ok(());
@@ -200,8 +205,9 @@ impl Link {
                     self.filled += n;
                     self.take_frames(&mut answered);
                     self.close_if_used_up();
-                    // Less than there was room for: there was no more (epoll(7), question 9).
-                    if n < room {
+                    // Less than there was room for: there was no more (epoll(7), question 9), but
+                    // perhaps the end, which is not told twice.
+                    if n < room && !closed {
                         return Ok(());
                     }
                 }

@@ -109,7 +109,7 @@ impl<'a> Engine<'a> {
         }
         self.wait(sending, events)?;
         for event in events.iter() {
-            self.happened(event.token(), sending)?;
+            self.happened(event.token(), event.is_read_closed(), sending)?;
         }
         Ok(true)
     }
@@ -208,13 +208,13 @@ impl<'a> Engine<'a> {
     }
 
     /// Something happened on a connection.
-    fn happened(&mut self, token: Token, sending: bool) -> Result<(), GenerateError> {
+    fn happened(&mut self, token: Token, closed: bool, sending: bool) -> Result<(), GenerateError> {
         let Some(link) = self.links.get_mut(token.0) else {
             return Ok(());
         };
         let now = self.tally.window.now();
         let (tally, plan) = (&mut self.tally, &self.plan);
-        let outcome = link.happened(|asked, message| {
+        let outcome = link.happened(closed, |asked, message| {
             let outcome = match tally.is_late(&asked, now) {
                 true => Err(ErrorKind::Timeout),
                 false => judge(plan, &asked, message),
