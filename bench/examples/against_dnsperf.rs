@@ -3,7 +3,9 @@
 //! generator spent on each, in its own code and in the kernel. The server is yours to start, best bound
 //! to another processor: `taskset -c 0 rhumb demo`.
 //!
-//! `cargo run --release -p rhumb-bench --example against_dnsperf -- SERVER CONFIG [IN_FLIGHT] [ROUNDS] [SECONDS]`
+//! `cargo run --release -p rhumb-bench --example against_dnsperf -- SERVER CONFIG [IN_FLIGHT] [ROUNDS] [SECONDS] [SOCKETS] [PID]`
+//!
+//! With the server's process ID its processor time is told, too.
 
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
 
@@ -11,7 +13,7 @@ use bench::asks::Asks;
 use bench::clients::Population;
 use bench::generate::dns::{Options, Types, run};
 use bench::load::{Live, Load, Pace};
-use bench::procfs::Cpu;
+use bench::procfs::{Cpu, tree_cpu};
 use bench::subject::Subject;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
@@ -33,15 +35,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let number = |i: usize, default: u64| rest.get(i).map_or(Ok(default), |text| text.parse());
     let (in_flight, rounds, seconds) = (number(0, 100)?, number(1, 5)?, number(2, 5)?);
+    let (sockets, pid) = (number(3, 4)?, number(4, 0)? as u32);
     let server: SocketAddr = server.parse()?;
     let subject = subject(config)?;
     let asks = Asks::new(&subject, Plane::Dns, &Population::World, CLIENTS, 1)?;
-    let sockets = rest.get(3).map_or(Ok(4), |text| text.parse())?;
     let options = Options {
         ecs: false,
         edns: None,
         types: Types::A,
-        sockets,
+        sockets: sockets as usize,
         ..Options::new(server)
     };
     let load = Load {
@@ -51,37 +53,44 @@ fn main() -> Result<(), Box<dyn Error>> {
         duration: Duration::from_secs(seconds),
         processors: vec![PROCESSOR],
         slice: None,
+        warmup: Duration::ZERO,
         ..Load::default()
     };
     println!(
-        "| round | generator | answers/s | user us | system us | lost |\n|---|---|---|---|---|---|"
+        "| round | generator | answers/s | user us | system us | server us | server busy | lost |\n\
+         |---|---|---|---|---|---|---|---|"
     );
     for round in 1..=rounds {
+        let row = |who: &str, answers: u64, cpu: Cpu, server: Cpu, lost: u64| {
+            let each = cpu.micros_each(answers);
+            println!(
+                "| {round} | {who} | {:.0} | {:.2} | {:.2} | {:.2} | {:.0} % | {lost} |",
+                answers as f64 / seconds as f64,
+                each.user,
+                each.system,
+                server.micros_each(answers).total(),
+                server.share_of(Duration::from_secs(seconds)) * 100.0
+            );
+        };
+        let before = tree_cpu(pid);
         let ours = run(&subject, &asks, &options, &load, &Live::new(&load))?;
-        let cpu = ours.own_cpu.micros_each(ours.answered);
-        row(round, "ours", ours.rate(), cpu, ours.failed());
+        let spent = tree_cpu(pid) - before;
+        row("ours", ours.answered, ours.own_cpu, spent, ours.failed());
         if let Some(why) = &ours.limited {
-            println!("| | | {why} | | | |");
+            println!("| | | {why} | | | | | |");
         }
-        let (answers, lost, cpu) = dnsperf(server, &asks, in_flight, seconds)?;
-        let cpu = cpu.micros_each(answers);
-        row(round, "dnsperf", answers as f64 / seconds as f64, cpu, lost);
+        let before = tree_cpu(pid);
+        let (answers, lost, cpu) = dnsperf(&options, &asks, in_flight, seconds)?;
+        row("dnsperf", answers, cpu, tree_cpu(pid) - before, lost);
     }
     Ok(())
-}
-
-fn row(round: u64, who: &str, rate: f64, each: Cpu, lost: u64) {
-    println!(
-        "| {round} | {who} | {rate:.0} | {:.2} | {:.2} | {lost} |",
-        each.user, each.system
-    );
 }
 
 fn subject(path: &str) -> Result<Subject, Box<dyn Error>> {
     let loaded = config::load(std::path::Path::new(path));
     let checked = loaded
         .checked
-        .ok_or("the config has problems; see rhumb check")?;
+        .ok_or_else(|| format!("{:?}", loaded.problems))?;
     let table = Table::compile(checked.table.clone()).map_err(|e| format!("{e:?}"))?;
     let snapshot = Snapshot::new(table.into(), geoip::embedded(), Timestamp(1));
     Ok(Subject::new(&checked, &snapshot)?)
@@ -89,7 +98,7 @@ fn subject(path: &str) -> Result<Subject, Box<dyn Error>> {
 
 /// Answers, losses, and what the child spent.
 fn dnsperf(
-    server: SocketAddr,
+    options: &Options,
     asks: &Asks,
     in_flight: u64,
     seconds: u64,
@@ -100,17 +109,15 @@ fn dnsperf(
     }
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), names)?;
+    let (address, sockets) = (options.server, options.sockets);
+    let command = format!(
+        "-c {PROCESSOR} dnsperf -s {} -p {} -l {seconds} -q {in_flight} -c {sockets} -T 1 -d",
+        address.ip(),
+        address.port()
+    );
     let before = children();
     let output = Command::new("taskset")
-        .args([
-            "-c",
-            &PROCESSOR.to_string(),
-            "dnsperf",
-            "-s",
-            &server.ip().to_string(),
-        ])
-        .args(["-p", &server.port().to_string(), "-l", &seconds.to_string()])
-        .args(["-q", &in_flight.to_string(), "-c", "4", "-T", "1", "-d"])
+        .args(command.split(' '))
         .arg(file.path())
         .output()?;
     let spent = children() - before;
