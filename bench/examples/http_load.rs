@@ -18,7 +18,7 @@ fn main() -> Result<(), Problem> {
     let (Some(config), Some(server)) = (words.next(), words.next()) else {
         return Err("usage: http_load CONFIG ADDRESS [connections=64 in_flight=64 rate=R seconds=5 \
                     threads=1 cpu=1 path=/ tls h2=STREAMS per_request told=xff|forwarded|v1|v2|none \
-                    idle=N body service=NAME]"
+                    idle=N body service=NAME client=ADDRESS]"
             .into());
     };
     let given: HashMap<String, String> = words
@@ -36,7 +36,11 @@ fn main() -> Result<(), Problem> {
             .into_iter()
             .collect::<Vec<_>>(),
     )?;
-    let asks = Asks::new(&subject, Plane::Http, &Population::World, 50_000, 1)?;
+    let clients = match given.get("client") {
+        Some(client) => Population::Listed(vec![client.parse()?]),
+        None => Population::World,
+    };
+    let asks = Asks::new(&subject, Plane::Http, &clients, 50_000, 1)?;
     let connections = count("connections", 64);
     let mut options = Options::new(server.parse()?, connections);
     options.path = given.get("path").cloned();

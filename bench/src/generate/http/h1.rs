@@ -156,7 +156,7 @@ impl<'r, 'a> Engine<'r, 'a> {
                 break;
             }
             let wait = self.wait(now)?;
-            match self.poll.poll(&mut events, Some(wait)) {
+            match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
                     return Err(GenerateError::Wait(error));
                 }
@@ -200,26 +200,30 @@ impl<'r, 'a> Engine<'r, 'a> {
         }
     }
 
-    /// How long nothing is to be done.
-    fn wait(&mut self, now: Nanos) -> Result<Duration, GenerateError> {
-        let next = self.schedule.as_ref().and_then(Schedule::next);
-        let Some(next) = next.filter(|_| self.window.is_open(now)) else {
-            return Ok(Duration::from_nanos(TICK));
-        };
-        // The clock has gone on since.
-        let now = self.window.now();
-        if next <= now {
-            return Ok(Duration::ZERO);
+    /// How long to wait for events at most; `None` when the timer ends the wait. A wait without an end of
+    /// its own costs the kernel no timer, and the timer counts in nanoseconds, where a poll counts in
+    /// milliseconds.
+    fn wait(&mut self, now: Nanos) -> Result<Option<Duration>, GenerateError> {
+        let mut next = now + TICK;
+        let due = self.schedule.as_ref().and_then(Schedule::next);
+        if let Some(due) = due.filter(|_| self.window.is_open(now)) {
+            // The clock has gone on while the last ones were sent.
+            if due <= self.window.now() {
+                return Ok(Some(Duration::ZERO));
+            }
+            next = next.min(due);
         }
-        if next < now + TICK && self.armed != next {
-            // The poll waits in milliseconds; the timer in nanoseconds.
-            let after = TimeSpec::from_duration(Duration::from_nanos(next - now));
+        if self.armed <= now || next < self.armed {
+            let after = Duration::from_nanos(next - now);
             self.timer
-                .set(Expiration::OneShot(after), TimerSetTimeFlags::empty())
+                .set(
+                    Expiration::OneShot(TimeSpec::from_duration(after)),
+                    TimerSetTimeFlags::empty(),
+                )
                 .map_err(|errno| GenerateError::Wait(errno.into()))?;
             self.armed = next;
         }
-        Ok(Duration::from_nanos(TICK))
+        Ok(None)
     }
 
     /// Takes the moments that have come from the schedule.
