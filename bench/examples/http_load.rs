@@ -3,7 +3,7 @@
 
 use bench::asks::Asks;
 use bench::clients::Population;
-use bench::generate::http::{Connections, Options, Tls, Told, Version, run};
+use bench::generate::http::{Connections, Options, Prepared, Tls, Told, Version};
 use bench::load::{Live, Load, Pace};
 use bench::subject::Subject;
 use std::collections::HashMap;
@@ -70,7 +70,8 @@ fn main() -> Result<(), Problem> {
         processors: number("cpu").map(|cpu| cpu as usize).into_iter().collect(),
         ..Load::default()
     };
-    let measured = run(&subject, &asks, &options, &load, &Live::new(&load))?;
+    let prepared = Prepared::new(&subject, &asks, &options, load.timeout)?;
+    let measured = prepared.run(&load, &Live::new(&load))?;
     let cpu = measured.own_cpu.micros_each(measured.answered);
     eprintln!(
         "{:.0}/s  own cpu {:.2} us ({:.2} user, {:.2} system)  p50 {} us  p99 {} us  max {} us  sent {} answered {}  {:?}  {}",

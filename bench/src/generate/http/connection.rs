@@ -71,12 +71,7 @@ impl Connection {
     ) -> Result<(), ErrorKind> {
         self.close();
         self.out.extend_from_slice(prefix);
-        let socket = TcpStream::connect(server).map_err(|error| match error.kind() {
-            Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable => {
-                ErrorKind::Connect
-            }
-            _ => ErrorKind::Send,
-        })?;
+        let socket = TcpStream::connect(server).map_err(|error| refusal(&error))?;
         self.socket = Some(socket);
         if let Some(secured) = secured {
             let tls = ClientConnection::new(secured.config, secured.name);
@@ -156,6 +151,7 @@ impl Connection {
         };
         while sent < bytes.len() {
             match socket.write(&bytes[sent..]) {
+                Ok(0) => break,
                 Ok(count) => {
                     sent += count;
                     self.connected = true;
@@ -283,6 +279,18 @@ impl Connection {
             Some(socket) => registry.register(socket, mio::Token(token), interest),
             None => Ok(()),
         }
+    }
+}
+
+/// What to call it when no connection can be begun: the server's doing, or this system's.
+pub(super) fn refusal(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        Io::ConnectionRefused
+        | Io::ConnectionReset
+        | Io::HostUnreachable
+        | Io::NetworkUnreachable
+        | Io::TimedOut => ErrorKind::Connect,
+        _ => ErrorKind::Send,
     }
 }
 

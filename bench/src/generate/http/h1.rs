@@ -2,21 +2,20 @@
 //! A request costs one read and one write, and no allocation. It reads no configuration and makes no
 //! request: those are made before.
 
+use super::alarm::Alarm;
 use super::connection::{Connection, Flight, Received};
 use super::request::{Requests, write_proxy_header};
-use super::{Connections, Run, Told};
+use super::tally::Tally;
+use super::{Connections, Run};
 use crate::generate::GenerateError;
-use crate::generate::pace::{Nanos, Schedule, Window};
-use crate::generate::threads::{Effort, Meter, Seat, Share};
+use crate::generate::pace::{Nanos, Schedule};
+use crate::generate::threads::{Seat, Share};
 use crate::load::Pace;
-use crate::record::{Answer, ErrorKind, Outcome, Recorder};
+use crate::record::{ErrorKind, Outcome};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// What one read takes: large bodies come in few reads.
@@ -40,26 +39,21 @@ const TIMER: Token = Token(usize::MAX - 1);
 /// # Errors
 /// When the system gives it no event queue or no timer.
 pub(super) fn work<'a>(
-    run: &Run<'a>,
+    run: &Run<'_, 'a>,
     requests: &Requests,
     seat: Seat,
 ) -> Result<Share<'a>, GenerateError> {
     let mut engine = Engine::new(run, requests, seat)?;
     engine.run_to_end()?;
-    Ok(engine.share())
+    Ok(engine.tally.share())
 }
 
 struct Engine<'r, 'a> {
-    run: &'r Run<'a>,
+    run: &'r Run<'r, 'a>,
     requests: &'r Requests,
     poll: Poll,
-    window: Window,
-    recorder: Recorder<'a>,
-    /// The moments of an open loop.
-    schedule: Option<Schedule>,
-    timer: TimerFd,
-    /// When the timer fires.
-    armed: Nanos,
+    alarm: Alarm,
+    tally: Tally<'r, 'a>,
     connections: Vec<Connection>,
     /// How many of them are used before any is opened on top.
     base: usize,
@@ -73,36 +67,22 @@ struct Engine<'r, 'a> {
     resting: VecDeque<(Nanos, usize)>,
     /// Moments of requests that wait for a connection.
     queue: VecDeque<Nanos>,
-    /// The next question.
-    ask: usize,
     /// Requests in flight, and how many there may be.
     in_flight: usize,
     may_fly: usize,
     buffer: Vec<u8>,
     scratch: Vec<u8>,
-    counts: Counts,
-    meter: Option<Meter>,
-    effort: Effort,
-    denied: bool,
-}
-
-/// Counters that are told to [`Live`](crate::load::Live) once a batch.
-#[derive(Default)]
-struct Counts {
-    sent: u64,
-    answered: u64,
-    failed: u64,
-    /// Of all that was sent, what is recorded.
-    recorded: u64,
 }
 
 impl<'r, 'a> Engine<'r, 'a> {
-    fn new(run: &'r Run<'a>, requests: &'r Requests, seat: Seat) -> Result<Self, GenerateError> {
+    fn new(
+        run: &'r Run<'r, 'a>,
+        requests: &'r Requests,
+        seat: Seat,
+    ) -> Result<Self, GenerateError> {
         let poll = Poll::new().map_err(GenerateError::Wait)?;
-        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)
-            .map_err(|errno| GenerateError::Wait(errno.into()))?;
-        let fd = timer.as_fd().as_raw_fd();
+        let alarm = Alarm::new()?;
+        let fd = alarm.as_fd().as_raw_fd();
         poll.registry()
             .register(&mut SourceFd(&fd), TIMER, Interest::READABLE)
             .map_err(GenerateError::Wait)?;
@@ -113,12 +93,8 @@ impl<'r, 'a> Engine<'r, 'a> {
             run,
             requests,
             poll,
-            window: Window::new(run.load, run.live),
-            recorder: Recorder::new(run.asks, run.load.slice),
-            schedule: matches!(run.load.pace, Pace::Open { .. })
-                .then(|| Schedule::new(run.live, seat.index, seat.threads)),
-            timer,
-            armed: 0,
+            alarm,
+            tally: Tally::new(run, seat),
             connections,
             base,
             free: (0..base).rev().collect(),
@@ -126,15 +102,10 @@ impl<'r, 'a> Engine<'r, 'a> {
             idle: VecDeque::with_capacity(all),
             resting: VecDeque::new(),
             queue: VecDeque::new(),
-            ask: seat.start_in(run.asks.list.len()),
             in_flight: 0,
             may_fly,
             buffer: vec![0; BUFFER],
             scratch: Vec::with_capacity(1024),
-            counts: Counts::default(),
-            meter: None,
-            effort: Effort::default(),
-            denied: false,
         })
     }
 
@@ -142,17 +113,15 @@ impl<'r, 'a> Engine<'r, 'a> {
         let mut events = Events::with_capacity(1024);
         let mut swept = 0;
         loop {
-            let now = self.window.now();
-            self.window.heed(self.run.live, now);
-            self.measure(now);
+            let now = self.tally.window.now();
+            self.tally.turn(now);
             self.take_due(now);
             self.fill(now);
             if now.saturating_sub(swept) >= TICK {
                 swept = now;
                 self.sweep(now);
             }
-            self.tell();
-            if !self.window.is_open(now) && self.in_flight == 0 && self.queue.is_empty() {
+            if !self.tally.window.is_open(now) && self.in_flight == 0 && self.queue.is_empty() {
                 break;
             }
             let wait = self.wait(now)?;
@@ -173,67 +142,31 @@ impl<'r, 'a> Engine<'r, 'a> {
         Ok(())
     }
 
-    fn share(self) -> Share<'a> {
-        let punctuality = self.schedule.map(|s| s.punctuality(&self.window));
-        let denied = "the system gave the generator no more sockets or local ports; keep connections alive, \
-                      raise `ulimit -n`, or widen net.ipv4.ip_local_port_range";
-        Share {
-            recorder: self.recorder,
-            sent: self.counts.recorded,
-            effort: self.effort,
-            punctuality,
-            held_up: self.denied.then(|| denied.to_owned()),
-            window: self.window,
-        }
-    }
-
-    /// Begins and ends the account of what this thread spends with what it records.
-    fn measure(&mut self, now: Nanos) {
-        match &self.meter {
-            None if now >= self.window.from() && self.window.is_open(now) => {
-                self.meter = Some(Meter::start());
-            }
-            Some(meter) if !self.window.is_open(now) && self.effort == Effort::default() => {
-                self.effort = meter.spent();
-            }
-            _ => {}
-        }
-    }
-
     /// How long to wait for events at most; `None` when the timer ends the wait. A wait without an end of
     /// its own costs the kernel no timer, and the timer counts in nanoseconds, where a poll counts in
     /// milliseconds.
     fn wait(&mut self, now: Nanos) -> Result<Option<Duration>, GenerateError> {
         let mut next = now + TICK;
-        let due = self.schedule.as_ref().and_then(Schedule::next);
-        if let Some(due) = due.filter(|_| self.window.is_open(now)) {
+        let due = self.tally.schedule.as_ref().and_then(Schedule::next);
+        if let Some(due) = due.filter(|_| self.tally.window.is_open(now)) {
             // The clock has gone on while the last ones were sent.
-            if due <= self.window.now() {
+            if due <= self.tally.window.now() {
                 return Ok(Some(Duration::ZERO));
             }
             next = next.min(due);
         }
-        if self.armed <= now || next < self.armed {
-            let after = Duration::from_nanos(next - now);
-            self.timer
-                .set(
-                    Expiration::OneShot(TimeSpec::from_duration(after)),
-                    TimerSetTimeFlags::empty(),
-                )
-                .map_err(|errno| GenerateError::Wait(errno.into()))?;
-            self.armed = next;
-        }
+        self.alarm.fire_by(next, now)?;
         Ok(None)
     }
 
     /// Takes the moments that have come from the schedule.
     fn take_due(&mut self, now: Nanos) {
-        let Some(schedule) = &mut self.schedule else {
+        let Some(schedule) = &mut self.tally.schedule else {
             return;
         };
         schedule.follow(self.run.live, now);
         while self.queue.len() < MAX_QUEUE {
-            match schedule.due(now, &self.window) {
+            match schedule.due(now, &self.tally.window) {
                 Some(moment) => self.queue.push_back(moment),
                 None => break,
             }
@@ -249,14 +182,14 @@ impl<'r, 'a> Engine<'r, 'a> {
             }
             self.free_place(place.1);
         }
-        if self.schedule.is_some() {
+        if self.tally.schedule.is_some() {
             while !self.queue.is_empty() {
                 let Some(at) = self.pick() else { break };
                 if let Some(due) = self.queue.pop_front() {
                     self.begin(at, due);
                 }
             }
-        } else if self.window.is_open(now) {
+        } else if self.tally.window.is_open(now) {
             while self.in_flight < self.may_fly {
                 let Some(at) = self.pick() else { break };
                 self.begin(at, now);
@@ -291,15 +224,10 @@ impl<'r, 'a> Engine<'r, 'a> {
     fn begin(&mut self, at: usize, due: Nanos) {
         let ask = match self.connections[at].bound {
             Some(ask) => ask,
-            None => {
-                let ask = self.ask;
-                self.ask = (ask + 1) % self.run.asks.list.len();
-                ask
-            }
+            None => self.tally.next_ask(),
         };
         self.in_flight += 1;
-        self.counts.sent += 1;
-        self.counts.recorded += u64::from(self.window.records(due));
+        self.tally.sent(due);
         self.send(
             at,
             Flight {
@@ -333,15 +261,16 @@ impl<'r, 'a> Engine<'r, 'a> {
     }
 
     fn open(&mut self, at: usize, ask: usize) -> Result<(), ErrorKind> {
-        let Run { asks, options, .. } = self.run;
+        let setup = self.run.setup;
+        let options = setup.options;
         self.scratch.clear();
-        let by_header = matches!(options.told, Told::ProxyV1 | Told::ProxyV2);
+        let by_header = setup.tells_by_header();
         if by_header {
-            let client = asks.list[ask].client.address;
+            let client = setup.asks.list[ask].client.address;
             write_proxy_header(&mut self.scratch, options.told, client, options.server);
         }
         let connection = &mut self.connections[at];
-        connection.open(options.server, self.run.secured(ask), &self.scratch)?;
+        connection.open(options.server, setup.secured(ask), &self.scratch)?;
         connection.bound = by_header.then_some(ask);
         Ok(())
     }
@@ -362,10 +291,10 @@ impl<'r, 'a> Engine<'r, 'a> {
         if !readable {
             return;
         }
-        match self.connections[at].receive(&mut self.buffer, &self.run.rules, ended) {
+        match self.connections[at].receive(&mut self.buffer, &self.run.setup.rules, ended) {
             Ok(Received::Nothing) => {}
             Ok(Received::Reply(reply)) => {
-                let now = self.window.now();
+                let now = self.tally.window.now();
                 self.settle(at, reply.outcome, now);
                 self.go_on(at, reply.keep_alive, now);
             }
@@ -383,41 +312,23 @@ impl<'r, 'a> Engine<'r, 'a> {
         };
         connection.served += 1;
         self.in_flight -= 1;
-        self.count(flight.ask, flight.due, outcome, now);
-    }
-
-    #[inline]
-    fn count(&mut self, ask: usize, due: Nanos, outcome: Result<Outcome, ErrorKind>, now: Nanos) {
-        match outcome {
-            Ok(_) => self.counts.answered += 1,
-            Err(_) => self.counts.failed += 1,
-        }
-        if !self.window.records(due) {
-            return;
-        }
-        let moment = self.window.recorded_at(now);
-        match outcome {
-            Ok(outcome) => {
-                let latency = Duration::from_nanos(now.saturating_sub(due));
-                let answer = Answer::of(outcome);
-                self.recorder.answered(ask, moment, latency, answer);
-            }
-            Err(kind) => self.recorder.failed(ask, moment, kind),
-        }
+        self.tally.settled(flight.ask, flight.due, outcome, now);
     }
 
     /// The next request on a connection whose answer came, if there is one; else it waits.
     #[inline]
     fn go_on(&mut self, at: usize, keep_alive: bool, now: Nanos) {
-        let keep_alive = keep_alive && self.run.options.connection != Connections::PerRequest;
+        let keep_alive = keep_alive && self.run.setup.options.connection != Connections::PerRequest;
         if !keep_alive {
             return self.close(at);
         }
-        let next = match &self.schedule {
+        let next = match &self.tally.schedule {
             Some(_) => self.queue.pop_front(),
             // With more connections than requests in flight, they take turns.
-            None => (self.idle.is_empty() && self.free.is_empty() && self.window.is_open(now))
-                .then_some(now),
+            None => {
+                (self.idle.is_empty() && self.free.is_empty() && self.tally.window.is_open(now))
+                    .then_some(now)
+            }
         };
         match next {
             Some(due) => self.begin(at, due),
@@ -448,10 +359,9 @@ impl<'r, 'a> Engine<'r, 'a> {
                 },
             );
         }
-        let now = self.window.now();
+        let now = self.tally.window.now();
         self.settle(at, Err(kind), now);
         self.connections[at].close();
-        self.denied |= kind == ErrorKind::Send;
         if matches!(kind, ErrorKind::Connect | ErrorKind::Send) {
             self.resting.push_back((now + REST, at));
         } else {
@@ -461,7 +371,7 @@ impl<'r, 'a> Engine<'r, 'a> {
 
     /// Gives up what waited too long.
     fn sweep(&mut self, now: Nanos) {
-        let oldest = now.saturating_sub(self.window.timeout());
+        let oldest = now.saturating_sub(self.tally.window.timeout());
         for at in 0..self.connections.len() {
             let connection = &self.connections[at];
             if connection.flight.is_some_and(|flight| flight.due < oldest) {
@@ -473,34 +383,18 @@ impl<'r, 'a> Engine<'r, 'a> {
         }
         while self.queue.front().is_some_and(|due| *due < oldest) {
             if let Some(due) = self.queue.pop_front() {
-                let ask = self.ask;
-                self.ask = (ask + 1) % self.run.asks.list.len();
-                self.counts.recorded += u64::from(self.window.records(due));
-                self.counts.sent += 1;
-                self.count(ask, due, Err(ErrorKind::Timeout), now);
-            }
-        }
-    }
-
-    /// Tells the counters to whoever watches.
-    fn tell(&mut self) {
-        let live = self.run.live;
-        for (counter, count) in [
-            (&live.sent, &mut self.counts.sent),
-            (&live.answered, &mut self.counts.answered),
-            (&live.failed, &mut self.counts.failed),
-        ] {
-            if *count > 0 {
-                counter.fetch_add(std::mem::take(count), Relaxed);
+                let ask = self.tally.next_ask();
+                self.tally.sent(due);
+                self.tally.settled(ask, due, Err(ErrorKind::Timeout), now);
             }
         }
     }
 }
 
 /// Places for connections that are used first, all places, and requests in flight at a time.
-fn places(run: &Run<'_>, seat: Seat) -> (usize, usize, usize) {
+fn places(run: &Run<'_, '_>, seat: Seat) -> (usize, usize, usize) {
     let share = |n: usize| seat.share_of(n).clamp(1, MAX_CONNECTIONS);
-    match (run.load.pace, run.options.connection) {
+    match (run.load.pace, run.setup.options.connection) {
         (Pace::Closed { in_flight }, Connections::PerRequest) => {
             (share(in_flight), share(in_flight), share(in_flight))
         }

@@ -1,9 +1,10 @@
 //! One HTTP/2 connection of the generator: opened when it is first needed and again when it was lost,
 //! shared by its streams. It knows no pace and counts nothing.
 
+use super::connection::refusal;
 use super::reply::{Head, Rules, region_in_body};
 use super::request::{field_name, path_of, write_client, write_proxy_header};
-use super::{GenerateError, Options, Run, Told};
+use super::{GenerateError, Options, Setup};
 use crate::asks::Asks;
 use crate::record::{ErrorKind, Outcome};
 use bytes::Bytes;
@@ -87,6 +88,8 @@ pub(super) struct Link {
     generation: Cell<u64>,
     /// One opens, the others wait for it.
     opening: Mutex<()>,
+    /// Answers that came, over all of its connections.
+    answers: Cell<u64>,
     /// The question of the one client that it belongs to, where it belongs to one.
     bound: Cell<Option<usize>>,
 }
@@ -104,6 +107,16 @@ impl Link {
         self.bound.get()
     }
 
+    /// What keeps its connection open, to be held without it.
+    pub fn into_sender(self) -> Option<SendRequest<Bytes>> {
+        self.sender.into_inner()
+    }
+
+    /// How many answers came so far.
+    pub fn answers(&self) -> u64 {
+        self.answers.get()
+    }
+
     /// Closes the connection once its requests have their answers.
     pub fn close(&self) {
         self.sender.replace(None);
@@ -113,14 +126,14 @@ impl Link {
     /// Asks a question, once more where the server did not touch it the first time.
     pub async fn ask(
         &self,
-        run: &Run<'_>,
+        setup: &Setup<'_>,
         spoken: &Spoken,
         ask: usize,
     ) -> Result<Outcome, ErrorKind> {
-        match self.ask_once(run, spoken, ask).await {
+        match self.ask_once(setup, spoken, ask).await {
             Ok(outcome) => outcome,
             Err(Lost::For(kind)) => Err(kind),
-            Err(Lost::Untouched) => match self.ask_once(run, spoken, ask).await {
+            Err(Lost::Untouched) => match self.ask_once(setup, spoken, ask).await {
                 Ok(outcome) => outcome,
                 Err(Lost::For(kind)) => Err(kind),
                 Err(Lost::Untouched) => Err(ErrorKind::Broken),
@@ -130,25 +143,26 @@ impl Link {
 
     async fn ask_once(
         &self,
-        run: &Run<'_>,
+        setup: &Setup<'_>,
         spoken: &Spoken,
         ask: usize,
     ) -> Result<Result<Outcome, ErrorKind>, Lost> {
-        let sender = self.sender(run, ask).await.map_err(Lost::For)?;
+        let sender = self.sender(setup, ask).await.map_err(Lost::For)?;
         let generation = self.generation.get();
         let lost = |error: h2::Error| self.lost(&error, generation);
         let mut sender = sender.ready().await.map_err(lost)?;
-        let request = spoken.request(run.asks, ask);
+        let request = spoken.request(setup.asks, ask);
         let (response, _) = sender.send_request(request, true).map_err(lost)?;
         let (parts, body) = response.await.map_err(lost)?.into_parts();
         let mut head = Head::of_status(parts.status.as_u16());
         for (name, value) in &parts.headers {
-            head.take(name.as_str().as_bytes(), value.as_bytes(), &run.rules);
+            head.take(name.as_str().as_bytes(), value.as_bytes(), &setup.rules);
         }
         if !body.is_end_stream() {
-            let region = skip(body, &head, &run.rules).await;
+            let region = skip(body, &head, &setup.rules).await;
             head.region = region.map_err(lost)?.or(head.region);
         }
+        self.answers.set(self.answers.get() + 1);
         Ok(head.outcome())
     }
 
@@ -168,7 +182,7 @@ impl Link {
         }
     }
 
-    async fn sender(&self, run: &Run<'_>, ask: usize) -> Result<SendRequest<Bytes>, ErrorKind> {
+    async fn sender(&self, setup: &Setup<'_>, ask: usize) -> Result<SendRequest<Bytes>, ErrorKind> {
         if let Some(sender) = self.sender.borrow().as_ref() {
             return Ok(sender.clone());
         }
@@ -176,26 +190,25 @@ impl Link {
         if let Some(sender) = self.sender.borrow().as_ref() {
             return Ok(sender.clone());
         }
-        let sender = open(run, ask).await?;
+        let sender = open(setup, ask).await?;
         self.generation.set(self.generation.get() + 1);
-        let by_header = matches!(run.options.told, Told::ProxyV1 | Told::ProxyV2);
-        self.bound.set(by_header.then_some(ask));
+        self.bound.set(setup.tells_by_header().then_some(ask));
         self.sender.replace(Some(sender.clone()));
         Ok(sender)
     }
 }
 
-async fn open(run: &Run<'_>, ask: usize) -> Result<SendRequest<Bytes>, ErrorKind> {
-    let options = run.options;
+async fn open(setup: &Setup<'_>, ask: usize) -> Result<SendRequest<Bytes>, ErrorKind> {
+    let options = setup.options;
     let socket = TcpStream::connect(options.server).await;
-    let mut socket = socket.map_err(|_| ErrorKind::Connect)?;
+    let mut socket = socket.map_err(|error| refusal(&error))?;
     let _ = socket.set_nodelay(true);
     let mut header = Vec::new();
-    let client = run.asks.list[ask].client.address;
+    let client = setup.asks.list[ask].client.address;
     write_proxy_header(&mut header, options.told, client, options.server);
     let sent = socket.write_all(&header).await;
     sent.map_err(|_| ErrorKind::Broken)?;
-    let Some(secured) = run.secured(ask) else {
+    let Some(secured) = setup.secured(ask) else {
         return speak(socket).await;
     };
     let tls = TlsConnector::from(secured.config).connect(secured.name, socket);

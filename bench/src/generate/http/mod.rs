@@ -2,14 +2,13 @@
 //! where each of them went by what the origin says of itself. It judges no answer.
 //!
 //! ```text
-//! asks -> request (bytes, made before the start)
-//!           |
-//!           v                        +--> reply (what a head says) --> Recorder
-//! pace -> h1 (mio, one loop a thread)|
-//!      -> h2 (tokio, one loop a thread)
-//!           h1: connection (socket, TLS) -> body (heads and bodies in any pieces)
+//! asks --request--> bytes, made before the start
+//!                     |
+//! pace --h1 (mio)-----+--> connection (socket, TLS) --> body, reply (bytes in any pieces) --+--> tally
+//!      --h2 (tokio)---+--> h2_link (connection, streams) --> reply (what a head says) ------+
 //! ```
 
+mod alarm;
 mod body;
 mod connection;
 mod h1;
@@ -18,6 +17,7 @@ mod h2_link;
 mod idle;
 mod reply;
 mod request;
+mod tally;
 mod tls;
 
 pub use tls::{Tls, Verify};
@@ -28,12 +28,14 @@ use crate::asks::Asks;
 use crate::load::{Live, Load};
 use crate::record::Measured;
 use crate::subject::Subject;
+use h2_link::Spoken;
 use reply::Rules;
 use request::Requests;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use steering::Plane;
 
 /// The response field by which an origin says its region, where nothing else is said.
@@ -95,7 +97,7 @@ pub enum Version {
 /// How long connections live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connections {
-    /// Until the server closes them. So many over all threads; an open loop opens up to as many more
+    /// Until the server closes them. So many over all threads, at least one a thread; an open loop opens up to as many more
     /// when all of them wait for an answer, and then lets requests queue.
     KeepAlive {
         /// How many.
@@ -121,12 +123,10 @@ pub enum Told {
     Nothing,
 }
 
-/// What all threads of a run share.
-struct Run<'a> {
+/// What does not change from run to run.
+struct Setup<'a> {
     asks: &'a Asks,
     options: &'a Options,
-    load: &'a Load,
-    live: &'a Live,
     rules: Rules,
     tls: Option<Secure>,
 }
@@ -138,7 +138,31 @@ struct Secure {
     names: Vec<ServerName<'static>>,
 }
 
-impl Run<'_> {
+/// What all threads of a run share.
+struct Run<'r, 'a> {
+    setup: &'r Setup<'a>,
+    load: &'r Load,
+    live: &'r Live,
+}
+
+impl<'a> Setup<'a> {
+    fn new(subject: &Subject, asks: &'a Asks, options: &'a Options) -> Result<Self, GenerateError> {
+        let secure = |tls: &Tls| {
+            let names = asks.targets.iter();
+            let names = names.map(|target| tls::server_name(tls, &target.name));
+            Ok::<_, GenerateError>(Secure {
+                config: tls::client_config(tls, options.version)?,
+                names: names.collect::<Result<_, _>>()?,
+            })
+        };
+        Ok(Self {
+            asks,
+            options,
+            rules: Rules::new(subject, &options.region_header, options.region_in_body),
+            tls: options.tls.as_ref().map(secure).transpose()?,
+        })
+    }
+
     /// How a connection that begins with this question is secured.
     fn secured(&self, ask: usize) -> Option<connection::Secured> {
         let secure = self.tls.as_ref()?;
@@ -148,14 +172,95 @@ impl Run<'_> {
             name: secure.names[target].clone(),
         })
     }
+
+    /// Whether connections begin with a header of the PROXY protocol.
+    fn tells_by_header(&self) -> bool {
+        matches!(self.options.told, Told::ProxyV1 | Told::ProxyV2)
+    }
 }
 
-/// Puts `load` on a server and returns what was measured, when it is over or `live` says stop.
-///
-/// In a closed loop over HTTP/1.1 no more requests are in flight than there are connections.
+/// A load that is ready to start: the requests are made and the idle connections are open.
+pub struct Prepared<'a> {
+    setup: Setup<'a>,
+    requests: Made,
+    _held: idle::Held,
+}
+
+/// Requests as the version of HTTP has them.
+enum Made {
+    H1(Requests),
+    H2(Spoken),
+}
+
+impl<'a> Prepared<'a> {
+    /// Makes the requests and opens the idle connections, for each of which it waits `timeout` at most.
+    ///
+    /// # Errors
+    /// When the options can't be carried out.
+    pub fn new(
+        subject: &Subject,
+        asks: &'a Asks,
+        options: &'a Options,
+        timeout: Duration,
+    ) -> Result<Self, GenerateError> {
+        if asks.plane != Plane::Http {
+            return Err(GenerateError::WrongPlane("HTTP"));
+        }
+        if asks.list.is_empty() {
+            return Err(GenerateError::NothingToAsk);
+        }
+        raise_file_limit();
+        let setup = Setup::new(subject, asks, options)?;
+        let path = options.path.as_deref();
+        let (requests, held) = match options.version {
+            Version::H1 => {
+                // Clients that stay do not ask for the end of their connections.
+                let staying = Requests::new(asks, options.told, path, false)?;
+                let held = idle::hold_h1(&setup, &staying, timeout)?;
+                let requests = match options.connection {
+                    Connections::PerRequest => Requests::new(asks, options.told, path, true)?,
+                    Connections::KeepAlive { .. } => staying,
+                };
+                (Made::H1(requests), held)
+            }
+            Version::H2 { .. } => {
+                let spoken = Spoken::new(asks, options)?;
+                let held = idle::hold_h2(&setup, &spoken, timeout)?;
+                (Made::H2(spoken), held)
+            }
+        };
+        Ok(Self {
+            setup,
+            requests,
+            _held: held,
+        })
+    }
+
+    /// Puts `load` on the server and returns what was measured, when it is over or `live` says stop.
+    ///
+    /// In a closed loop over HTTP/1.1 no more requests are in flight than there are connections.
+    ///
+    /// # Errors
+    /// When the system gives no threads or event queues; what goes wrong with single requests is counted
+    /// instead.
+    pub fn run(&self, load: &Load, live: &Live) -> Result<Measured, GenerateError> {
+        let run = Run {
+            setup: &self.setup,
+            load,
+            live,
+        };
+        threads::run(load, live, |seat| match &self.requests {
+            Made::H1(requests) => h1::work(&run, requests, seat),
+            Made::H2(spoken) => h2::work(&run, spoken, seat),
+        })
+    }
+}
+
+/// Prepares and runs at once. The run began when `live` was made: with many idle connections, [`Prepared`]
+/// keeps their making out of it.
 ///
 /// # Errors
-/// When the options can't be carried out; what goes wrong with single requests is counted instead.
+/// As [`Prepared::new`] and [`Prepared::run`].
 pub fn run(
     subject: &Subject,
     asks: &Asks,
@@ -163,41 +268,7 @@ pub fn run(
     load: &Load,
     live: &Live,
 ) -> Result<Measured, GenerateError> {
-    if asks.plane != Plane::Http {
-        return Err(GenerateError::WrongPlane("HTTP"));
-    }
-    if asks.list.is_empty() {
-        return Err(GenerateError::NothingToAsk);
-    }
-    let secure = |tls: &Tls| {
-        let names = asks.targets.iter();
-        let names = names.map(|target| tls::server_name(tls, &target.name));
-        Ok::<_, GenerateError>(Secure {
-            config: tls::client_config(tls, options.version)?,
-            names: names.collect::<Result<_, _>>()?,
-        })
-    };
-    let run = Run {
-        asks,
-        options,
-        load,
-        live,
-        rules: Rules::new(subject, &options.region_header, options.region_in_body),
-        tls: options.tls.as_ref().map(secure).transpose()?,
-    };
-    raise_file_limit();
-    let close = options.connection == Connections::PerRequest;
-    let requests = Requests::new(asks, options.told, options.path.as_deref(), close)?;
-    let idle = idle::hold(&run, &requests)?;
-    let measured = match options.version {
-        Version::H1 => threads::run(load, live, |seat| h1::work(&run, &requests, seat)),
-        Version::H2 { .. } => {
-            let spoken = h2_link::Spoken::new(asks, options)?;
-            threads::run(load, live, |seat| h2::work(&run, &spoken, seat))
-        }
-    };
-    drop(idle);
-    measured
+    Prepared::new(subject, asks, options, load.timeout)?.run(load, live)
 }
 
 /// As many connections as the system allows this process: the soft limit is for programs that use

@@ -12,6 +12,8 @@ use crate::load::{Live, Load, Pace};
 use crate::record::{Measured, Outcome};
 use crate::subject::Subject;
 use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use steering::{Plane, Snapshot, Table, Timestamp};
 
@@ -39,6 +41,9 @@ pub static SUBJECT: LazyLock<Subject> = LazyLock::new(|| {
     Subject::new(&checked, &snapshot).expect("few regions")
 });
 
+/// Requests after which a closed loop ends.
+const ENOUGH: u64 = 60;
+
 pub fn asks(count: usize) -> Asks {
     Asks::new(&SUBJECT, Plane::Http, &Population::World, count, 7).expect("there is a host")
 }
@@ -55,11 +60,35 @@ pub fn load(pace: Pace) -> Load {
 
 /// A closed loop with two requests in flight.
 pub fn closed() -> Load {
-    load(Pace::Closed { in_flight: 2 })
+    closed_with(2)
 }
 
+/// A closed loop; [`measure`] ends it.
+pub fn closed_with(in_flight: usize) -> Load {
+    Load {
+        duration: Duration::from_secs(20),
+        ..load(Pace::Closed { in_flight })
+    }
+}
+
+/// What came of a load. A closed loop ends after some requests, however long they take.
 pub fn measure(options: &Options, load: &Load, asks: &Asks) -> Measured {
-    run(&SUBJECT, asks, options, load, &Live::new(load)).expect("the options can be carried out")
+    let live = Live::new(load);
+    let done = || live.answered.load(Relaxed) + live.failed.load(Relaxed);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        if matches!(load.pace, Pace::Closed { .. }) {
+            scope.spawn(|| {
+                while done() < ENOUGH && !over.load(Relaxed) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                live.stop();
+            });
+        }
+        let measured = run(&SUBJECT, asks, options, load, &live);
+        over.store(true, Relaxed);
+        measured.expect("the options can be carried out")
+    })
 }
 
 /// The region of an answer by its name.

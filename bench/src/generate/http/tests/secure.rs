@@ -1,7 +1,7 @@
 //! TLS and HTTP/2.
 
 use super::server::{Deed, Server};
-use super::{asks, assert_all, closed, load, measure, region};
+use super::{asks, assert_all, closed, closed_with, load, measure, region};
 use crate::generate::http::{Connections, Options, Tls, Told, Verify, Version};
 use crate::load::Pace;
 use crate::record::{ErrorKind, Measured};
@@ -179,7 +179,7 @@ fn over_h2(server: SocketAddr) -> Options {
 
 #[test]
 fn h2_is_spoken_with_and_without_tls() {
-    let flying = load(Pace::Closed { in_flight: 6 });
+    let flying = closed_with(6);
     let (server, connections) = h2_server(None, usize::MAX, false);
     assert_all(
         &measure(&over_h2(server), &flying, &asks(10)),
@@ -187,20 +187,23 @@ fn h2_is_spoken_with_and_without_tls() {
     );
     assert_eq!(connections.load(Ordering::SeqCst), 2);
     let (config, pem) = certified(&[b"h2"]);
-    let (server, _) = h2_server(Some(config), usize::MAX, false);
+    let (server, connections) = h2_server(Some(config), usize::MAX, false);
     let mut options = over_h2(server);
     options.tls = over_tls(server, Verify::Pem(pem)).tls;
     assert_all(&measure(&options, &flying, &asks(10)), region("eu-west"));
+    options.idle_connections = 3;
     let opened = load(Pace::Open { rate: 400.0 });
     let measured = measure(&options, &opened, &asks(10));
     assert_all(&measured, region("eu-west"));
     assert_eq!(measured.sent, 60);
+    // Two for each run, and the idle ones.
+    assert_eq!(connections.load(Ordering::SeqCst), 7);
 }
 
 #[test]
 fn h2_connections_come_and_go() {
     let (server, connections) = h2_server(None, 5, false);
-    let flying = load(Pace::Closed { in_flight: 6 });
+    let flying = closed_with(6);
     assert_all(
         &measure(&over_h2(server), &flying, &asks(10)),
         region("eu-west"),
