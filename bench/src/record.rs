@@ -204,7 +204,7 @@ pub struct AskRecord {
     pub answered: u32,
     /// Every region an answer named.
     pub regions: RegionSet,
-    /// Answers while the policy was settled ([`Asks::settled`]).
+    /// Answers that can be held against the policy: those while it was settled ([`Asks::settled`]).
     pub settled: u32,
     /// Every region one of those named.
     pub settled_regions: RegionSet,
@@ -212,6 +212,18 @@ pub struct AskRecord {
     pub scope_min: u8,
     /// The greatest scope one of those told.
     pub scope_max: u8,
+}
+
+impl AskRecord {
+    /// Of a question without an answer.
+    pub const NONE: Self = Self {
+        answered: 0,
+        regions: RegionSet::EMPTY,
+        settled: 0,
+        settled_regions: RegionSet::EMPTY,
+        scope_min: u8::MAX,
+        scope_max: 0,
+    };
 }
 
 /// A stretch of time.
@@ -255,14 +267,6 @@ pub struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     /// For the questions of a run. `slice` as in [`Load`](crate::load::Load).
     pub fn new(asks: &'a Asks, slice: Option<Duration>) -> Self {
-        let none = AskRecord {
-            answered: 0,
-            regions: RegionSet::EMPTY,
-            settled: 0,
-            settled_regions: RegionSet::EMPTY,
-            scope_min: u8::MAX,
-            scope_max: 0,
-        };
         Self {
             asks,
             latency: latencies(),
@@ -271,7 +275,7 @@ impl<'a> Recorder<'a> {
             leaks: 0,
             outcomes: vec![0; asks.targets.len() * Outcome::COUNT],
             cells: vec![0; asks.cells.len() * (asks.regions + OTHER_OUTCOMES)],
-            records: vec![none; asks.list.len()],
+            records: vec![AskRecord::NONE; asks.list.len()],
             timeline: slice.map(|width| Timeline {
                 width,
                 slices: Vec::new(),
@@ -281,6 +285,23 @@ impl<'a> Recorder<'a> {
 
     /// An answer to question `ask` came, `at` after the recording began, `latency` after it was due.
     pub fn answered(&mut self, ask: usize, at: Duration, latency: Duration, answer: Answer) {
+        self.count(ask, at, latency, answer, true);
+    }
+
+    /// The same for an answer of an address family that not every region publishes: some are empty, which
+    /// is not the policy's doing, so that it is held against nothing but its client's residency.
+    pub fn answered_in_part(
+        &mut self,
+        ask: usize,
+        at: Duration,
+        latency: Duration,
+        answer: Answer,
+    ) {
+        self.count(ask, at, latency, answer, false);
+    }
+
+    #[inline]
+    fn count(&mut self, ask: usize, at: Duration, latency: Duration, answer: Answer, judged: bool) {
         let question: &Ask = &self.asks.list[ask];
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(LONGEST);
         self.latency.saturating_record(nanoseconds.max(1));
@@ -291,7 +312,7 @@ impl<'a> Recorder<'a> {
         let record = &mut self.records[ask];
         record.answered += 1;
         record.regions.0 |= answer.regions.0;
-        if at < self.asks.settled {
+        if judged && at < self.asks.settled {
             let regions = self.asks.regions;
             let counted = question.cell as usize * (regions + OTHER_OUTCOMES);
             self.cells[counted + answer.first.slot(regions)] += 1;
@@ -377,13 +398,16 @@ pub struct Measured {
     pub leaks: u64,
     /// Answers by target and outcome: `target * Outcome::COUNT + outcome.index()`.
     pub outcomes: Vec<u64>,
-    /// Answers while the policy was settled, by [`Asks::cells`] and outcome:
+    /// Answers that can be held against the policy, by [`Asks::cells`] and outcome:
     /// `cell * (regions + OTHER_OUTCOMES) + outcome.slot(regions)`.
     pub cells: Vec<u64>,
     /// By question.
     pub records: Vec<AskRecord>,
     /// By time.
     pub timeline: Option<Timeline>,
+    /// Answers that may share one draw of the policy: 2 where each client asks for both address families,
+    /// which name the same region, else 1.
+    pub answers_a_draw: u32,
     /// What the generator itself spent.
     pub own_cpu: Cpu,
     /// Why the generator, not the server, may be what limited the run.
@@ -407,6 +431,21 @@ impl Measured {
             own_cpu,
             ..whole
         }
+    }
+
+    /// The same of a server that was not told who its clients are, or was asked for what is not there: its
+    /// answers can be held against nothing.
+    #[must_use]
+    pub fn of_nobody(mut self) -> Self {
+        self.leaks = 0;
+        self.cells.fill(0);
+        for record in &mut self.records {
+            *record = AskRecord {
+                answered: record.answered,
+                ..AskRecord::NONE
+            };
+        }
+        self
     }
 
     /// Answers a second.
@@ -437,6 +476,7 @@ impl Measured {
             cells: Vec::new(),
             records: Vec::new(),
             timeline: None,
+            answers_a_draw: 1,
             own_cpu: Cpu::default(),
             limited: None,
         }

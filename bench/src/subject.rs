@@ -10,7 +10,9 @@ use std::time::Duration;
 use steering::health::{Status, TargetHealth, Transition};
 use steering::ids::EndpointId;
 use steering::spec::Publish;
-use steering::{Change, Client, Plane, RegionId, ServiceId, Silent, Snapshot, Timestamp, Want};
+use steering::{
+    Change, Client, Family, Plane, PoolId, RegionId, ServiceId, Silent, Snapshot, Timestamp, Want,
+};
 
 /// Why a config can't be put under load.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +154,25 @@ impl Subject {
     pub fn region_of_hostname(&self, name: &str) -> Outcome {
         let region = self.hostnames.get(name);
         region.map_or(Outcome::Elsewhere, |region| Outcome::Region(*region))
+    }
+
+    /// Whether every region that a service may name over DNS publishes addresses of this family, so that
+    /// the answers say where the policy sends a client.
+    pub fn publishes(&self, service: ServiceId, family: Family) -> bool {
+        let table = self.snapshot.table();
+        let Some(service) = table.services().get(service.index()) else {
+            return false;
+        };
+        let publishes = |pool: PoolId| {
+            let pool = table.pools().get(pool.index());
+            let endpoints = pool.into_iter().flat_map(|pool| pool.endpoint_ids());
+            let endpoints = endpoints.filter_map(|id| table.endpoints().get(id.index()));
+            endpoints
+                .into_iter()
+                .any(|endpoint| endpoint.publishes(family))
+        };
+        let roots = [service.dns.free, service.dns.pinned].into_iter();
+        roots.flat_map(|root| table.reachable(root)).all(publishes)
     }
 
     /// Every published address with its region.

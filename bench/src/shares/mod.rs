@@ -19,8 +19,8 @@ use crate::subject::Subject;
 use promised::{Promised, Sampler};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use steering::ServiceId;
 use steering::geo::Country;
+use steering::{Family, Plane, ServiceId};
 use tally::{Finding, Judgement, Tally};
 
 /// How often a right server may be called wrong: once in a thousand runs, whatever the number of services
@@ -215,7 +215,9 @@ fn tallies(
             fixed[*question] = Some(regions);
         }
         let country = asks.cells[ask.cell as usize].country;
-        let tally = tallies.entry(country).or_insert_with(|| Tally::new(slots));
+        let alike = answers_a_draw(sampler.subject, asks, measured, service);
+        let tally = tallies.entry(country);
+        let tally = tally.or_insert_with(|| Tally::new(slots, alike));
         tally.expect(record, &promised, asks.regions);
     }
     for (cell, counts) in asks.cells.iter().zip(measured.cells.chunks(slots)) {
@@ -227,6 +229,18 @@ fn tallies(
         }
     }
     tallies
+}
+
+/// How many answers of a service may be one draw of its policy.
+fn answers_a_draw(subject: &Subject, asks: &Asks, measured: &Measured, service: ServiceId) -> f64 {
+    let families = [Family::V4, Family::V6].into_iter();
+    let told = families.filter(|family| subject.publishes(service, *family));
+    match asks.plane {
+        Plane::Dns => f64::from(measured.answers_a_draw)
+            .min(told.count() as f64)
+            .max(1.0),
+        Plane::Http => 1.0,
+    }
 }
 
 /// One service's answers, by country and together.
@@ -243,7 +257,7 @@ impl Groups {
         service: ServiceId,
     ) -> Self {
         let possible = sampler.possible(service);
-        let mut whole = Tally::new(sampler.slots());
+        let mut whole = Tally::new(sampler.slots(), 1.0);
         let mut countries = Vec::with_capacity(tallies.len());
         for (country, tally) in tallies {
             if !tally.unknowable {

@@ -38,7 +38,7 @@ pub(super) enum Promised {
 
 /// Asks the policy.
 pub(super) struct Sampler<'a> {
-    subject: &'a Subject,
+    pub(super) subject: &'a Subject,
     plane: Plane,
     regions: usize,
     seed: u64,

@@ -86,8 +86,8 @@ fn quadratic_form(mut m: Vec<Vec<f64>>, d: &[f64]) -> (f64, usize) {
 /// between `least` and `most` decisions were drawn for every answer.
 ///
 /// Given both counts together, the observed ones are a binomial part of them, or narrower; Chernoff's bound
-/// on its tail holds for the rarest outcome and the farthest tail alike, where chi-square is too eager.
-pub(super) fn tail(observed: u64, drawn: u64, least: f64, most: f64) -> f64 {
+/// on its tail (of so many independent events as there are, when `alike` answers come of one draw) holds for the rarest outcome and the farthest tail alike, where chi-square is too eager.
+pub(super) fn tail(observed: u64, drawn: u64, (least, most): (f64, f64), alike: f64) -> f64 {
     let (observed, all) = (observed as f64, (observed + drawn) as f64);
     if all == 0.0 {
         return 1.0;
@@ -102,7 +102,7 @@ pub(super) fn tail(observed: u64, drawn: u64, least: f64, most: f64) -> f64 {
     };
     let part = |x: f64, y: f64| if x > 0.0 { x * (x / y).ln() } else { 0.0 };
     let divergence = part(share, promised) + part(1.0 - share, 1.0 - promised);
-    (2.0 * (-all * divergence).exp()).min(1.0)
+    (2.0 * (-all * divergence / alike).exp()).min(1.0)
 }
 
 #[cfg(test)]
@@ -136,13 +136,13 @@ mod tests {
         let strange = [(9, 0, 1e-5), (2_000, 4_000, 1e-100), (100, 4_000, 1e-90)];
         for (observed, drawn, most) in strange {
             assert!(
-                tail(observed, drawn, 4.0, 4.0) < most,
+                tail(observed, drawn, (4.0, 4.0), 1.0) < most,
                 "{observed} of {drawn}"
             );
         }
         for (observed, drawn) in [(0, 0), (1, 0), (0, 4), (1_000, 4_000), (1_030, 4_000)] {
             assert!(
-                tail(observed, drawn, 4.0, 4.0) > 0.1,
+                tail(observed, drawn, (4.0, 4.0), 1.0) > 0.1,
                 "{observed} of {drawn}"
             );
         }

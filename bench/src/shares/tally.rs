@@ -21,6 +21,8 @@ pub(super) struct Tally {
     covariance: Vec<Vec<f64>>,
     /// Decisions drawn for an answer: the least and the most of any client.
     draws_per_answer: (f64, f64),
+    /// Answers that may come of one draw of the server.
+    answers_a_draw: f64,
     /// Answers in which chance has a part.
     by_chance: u64,
     /// Clients without chance that got something else.
@@ -67,8 +69,10 @@ pub(super) struct Judgement {
 }
 
 impl Tally {
-    pub(super) fn new(slots: usize) -> Self {
+    /// For so many outcomes, where so many answers may come of one draw.
+    pub(super) fn new(slots: usize, answers_a_draw: f64) -> Self {
         Self {
+            answers_a_draw,
             observed: vec![0; slots],
             fixed: vec![0; slots],
             drawn: vec![0; slots],
@@ -124,7 +128,7 @@ impl Tally {
         self.draws_per_answer.0 = self.draws_per_answer.0.min(per_answer);
         self.draws_per_answer.1 = self.draws_per_answer.1.max(per_answer);
         self.by_chance += u64::from(answers);
-        let scale = n * (1.0 + n / k) * k / (k - 1.0).max(1.0);
+        let scale = n * (self.answers_a_draw + n / k) * k / (k - 1.0).max(1.0);
         for (slot, count) in hits {
             let p = f64::from(*count) / k;
             self.drawn[*slot] += u64::from(*count);
@@ -157,6 +161,7 @@ impl Tally {
         let (least, most) = other.draws_per_answer;
         self.draws_per_answer.0 = self.draws_per_answer.0.min(least);
         self.draws_per_answer.1 = self.draws_per_answer.1.max(most);
+        self.answers_a_draw = self.answers_a_draw.max(other.answers_a_draw);
         self.by_chance += other.by_chance;
         self.astray += other.astray;
     }
@@ -198,7 +203,8 @@ impl Tally {
         let p = if self.by_chance == 0 {
             1.0
         } else {
-            stats::tail(more, self.drawn[slot], least, most)
+            let (drawn, alike) = (self.drawn[slot], self.answers_a_draw);
+            stats::tail(more, drawn, (least, most), alike)
         };
         Finding {
             slot,

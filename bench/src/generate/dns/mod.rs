@@ -122,6 +122,16 @@ struct Plan<'a> {
     live: &'a Live,
 }
 
+impl Plan<'_> {
+    /// Whether the answer to a question says where its policy sends the client.
+    #[inline]
+    fn telling(&self, asked: &flight::Asked) -> bool {
+        let ask = &self.asks.list[asked.question.ask as usize];
+        let family = self.questions.family(asked.question);
+        self.places.telling(self.asks.target(ask).service, family)
+    }
+}
+
 /// Asks as the load says, and blocks until it is over: the warm-up, the duration, and at most the timeout
 /// for the last answers. [`Live::stop`] ends it early.
 ///
@@ -158,13 +168,21 @@ fn ask(
         load,
         live,
     };
-    threads::run(load, live, |seat| match options.transport {
+    let measured = threads::run(load, live, |seat| match options.transport {
         Transport::Udp => udp::work(plan, seat),
         Transport::Tcp {
             connections,
             queries,
         } => tcp::work(plan, connections, queries, seat),
-    })
+    })?;
+    let measured = Measured {
+        answers_a_draw: options.types.numbers().len() as u32,
+        ..measured
+    };
+    match options.ecs && !options.missing {
+        true => Ok(measured),
+        false => Ok(measured.of_nobody()),
+    }
 }
 
 /// What a message says to a question that has its ID.

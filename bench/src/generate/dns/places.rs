@@ -5,7 +5,7 @@ use crate::record::Outcome;
 use crate::subject::Subject;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use steering::RegionId;
+use steering::{Family, RegionId, ServiceId};
 
 /// Addresses and host names with their regions.
 #[derive(Clone, Debug)]
@@ -14,12 +14,31 @@ pub struct Places {
     /// the places after it, before the first empty one.
     slots: Box<[Option<(u128, RegionId)>]>,
     names: HashMap<Box<[u8]>, RegionId>,
+    /// Whether the answers of a service for A and for AAAA say where its policy sends a client, by
+    /// [`ServiceId`]; those beyond the end do.
+    telling: Vec<[bool; 2]>,
 }
 
 impl Places {
     /// What a subject publishes.
     pub fn of(subject: &Subject) -> Self {
-        Self::new(subject.published_addresses(), subject.published_hostnames())
+        let services = (0..subject.services.len()).map(ServiceId::at);
+        let telling = services
+            .map(|service| [Family::V4, Family::V6].map(|f| subject.publishes(service, f)))
+            .collect();
+        Self {
+            telling,
+            ..Self::new(subject.published_addresses(), subject.published_hostnames())
+        }
+    }
+
+    /// Whether a service's answers of a family say where its policy sends a client.
+    #[inline]
+    pub fn telling(&self, service: ServiceId, family: Family) -> bool {
+        let of = usize::from(family == Family::V6);
+        self.telling
+            .get(service.index())
+            .is_none_or(|told| told[of])
     }
 
     /// From addresses and from host names in lower case without the last dot.
@@ -45,6 +64,7 @@ impl Places {
         Self {
             slots,
             names: names.collect(),
+            telling: Vec::new(),
         }
     }
 

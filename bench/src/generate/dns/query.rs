@@ -7,6 +7,7 @@ use crate::generate::GenerateError;
 use crate::generate::threads::Seat;
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
+use steering::Family;
 use steering::draw::mix;
 
 /// No question is longer: header, a name of 255 octets, type, class, and an OPT with a whole IPv6 client.
@@ -149,6 +150,16 @@ impl Questions {
         echo == name || echo.eq_ignore_ascii_case(name)
     }
 
+    /// The address family that a question asks for.
+    #[inline]
+    pub fn family(&self, question: Question) -> Family {
+        match self.rtype(question) {
+            answer::AAAA => Family::V6,
+            _ => Family::V4,
+        }
+    }
+
+    #[inline]
     fn rtype(&self, question: Question) -> u16 {
         self.types[question.form as usize % self.types.len()]
     }

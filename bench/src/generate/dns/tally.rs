@@ -15,6 +15,7 @@ pub struct Tally<'a> {
     pub window: Window,
     live: &'a Live,
     recorder: Recorder<'a>,
+    plan: Plan<'a>,
     sent: u64,
     /// Not yet told to `live`.
     fresh: Fresh,
@@ -38,6 +39,7 @@ impl<'a> Tally<'a> {
             window: Window::new(plan.load, plan.live),
             live: plan.live,
             recorder: Recorder::new(plan.asks, plan.load.slice),
+            plan: *plan,
             sent: 0,
             fresh: Fresh::default(),
             meter: None,
@@ -128,7 +130,10 @@ impl<'a> Tally<'a> {
             Ok(answer) => {
                 let latency = now.saturating_sub(asked.intended);
                 let latency = std::time::Duration::from_nanos(latency);
-                self.recorder.answered(ask, at, latency, answer);
+                match self.plan.telling(asked) {
+                    true => self.recorder.answered(ask, at, latency, answer),
+                    false => self.recorder.answered_in_part(ask, at, latency, answer),
+                }
             }
             Err(kind) => self.recorder.failed(ask, at, kind),
         }
