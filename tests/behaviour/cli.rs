@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-fn rhumb(arguments: &[&str]) -> Output {
+pub fn rhumb(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rhumb"));
     let command = command
         .args(arguments)
@@ -21,19 +21,19 @@ fn rhumb(arguments: &[&str]) -> Output {
     command.output().expect("the binary runs")
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     text(&output.stdout) + &text(&output.stderr)
 }
 
-fn file_with(text: &str) -> (tempfile::TempDir, PathBuf) {
+pub fn file_with(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rhumb.yaml");
     fs::write(&file, text).expect("a file");
     (folder, file)
 }
 
-fn path(file: &Path) -> &str {
+pub fn path(file: &Path) -> &str {
     file.to_str().expect("a path in UTF-8")
 }
 
