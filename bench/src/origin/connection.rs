@@ -13,6 +13,8 @@ use std::time::Duration;
 static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
 /// How many blocks one write may take at a time.
 const BLOCKS: usize = 4;
+/// Reads and writes of one connection before the others have their turn.
+const TURN: u32 = 16;
 /// How much is still read behind the end of a connection, so that its last answer is not lost to a
 /// reset (RFC 9112 §9.6).
 const MAX_DRAINED: usize = 1 << 20;
@@ -20,8 +22,10 @@ const MAX_DRAINED: usize = 1 << 20;
 /// Whether a connection stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// It does.
+    /// It does, and is waited for.
     Yes,
+    /// It does, and has more to do at once when the others had their turn.
+    Again,
     /// It is over: to be closed.
     Over,
     /// To be reset.
@@ -29,7 +33,7 @@ pub(super) enum Kept {
 }
 
 /// What an event said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ready {
     pub(super) readable: bool,
     /// The peer sends no more.
@@ -49,6 +53,8 @@ pub(super) struct Connection {
     ended: bool,
     /// Nothing but the peer's end is waited for.
     drained: Option<usize>,
+    /// Reads and writes left of this turn.
+    turn: u32,
 }
 
 impl Connection {
@@ -62,6 +68,7 @@ impl Connection {
             closed: false,
             ended: false,
             drained: None,
+            turn: 0,
         }
     }
 
@@ -69,6 +76,7 @@ impl Connection {
     pub(super) fn drive(&mut self, ready: Ready, scratch: &mut [u8], side: &Side) -> Kept {
         self.readable |= ready.readable;
         self.closed |= ready.closed;
+        self.turn = TURN;
         match self.advance(scratch, side) {
             Ok(kept) => kept,
             Err(problem) if problem.kind() == ErrorKind::WouldBlock => Kept::Yes,
@@ -85,7 +93,9 @@ impl Connection {
     /// Alternates between sending and reading until the socket has had enough ([`ErrorKind::WouldBlock`]).
     fn advance(&mut self, scratch: &mut [u8], side: &Side) -> io::Result<Kept> {
         loop {
-            self.send()?;
+            if !self.send()? || self.turn == 0 {
+                return Ok(Kept::Again);
+            }
             if self.drained.is_some() {
                 return self.drain(scratch);
             }
@@ -101,8 +111,8 @@ impl Connection {
                 Next::Reset => return Ok(Kept::Reset),
                 Next::End if !self.exchange.has_output() => self.end()?,
                 Next::More if !self.exchange.has_output() && !self.readable => {
-                    self.send()?;
-                    return Ok(Kept::Yes);
+                    // TLS may have something of its own to say.
+                    return Ok(if self.send()? { Kept::Yes } else { Kept::Again });
                 }
                 Next::More | Next::End => {}
             }
@@ -152,6 +162,7 @@ impl Connection {
     }
 
     fn read_some(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        self.turn = self.turn.saturating_sub(1);
         loop {
             match self.stream.read(scratch) {
                 Ok(read) => {
@@ -169,12 +180,16 @@ impl Connection {
         }
     }
 
-    /// Sends what waits, all of it or until the socket is full.
-    fn send(&mut self) -> io::Result<()> {
+    /// Sends what waits: all of it, or until the socket is full. `false` when the turn ended before.
+    fn send(&mut self) -> io::Result<bool> {
         if self.tls.is_some() {
             return self.send_tls();
         }
         while self.exchange.has_output() {
+            if self.turn == 0 {
+                return Ok(false);
+            }
+            self.turn -= 1;
             let unsent = self.exchange.out.get(self.exchange.sent..);
             let unsent = unsent.unwrap_or_default();
             let wrote = if self.exchange.content == 0 {
@@ -196,13 +211,13 @@ impl Connection {
                 Err(problem) => return Err(problem),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn send_tls(&mut self) -> io::Result<()> {
+    fn send_tls(&mut self) -> io::Result<bool> {
         loop {
             let Some(tls) = &mut self.tls else {
-                return Ok(());
+                return Ok(true);
             };
             while tls.wants_write() {
                 match tls.write_tls(&mut self.stream) {
@@ -212,8 +227,12 @@ impl Connection {
                 }
             }
             if !self.exchange.has_output() {
-                return Ok(());
+                return Ok(true);
             }
+            if self.turn == 0 {
+                return Ok(false);
+            }
+            self.turn -= 1;
             let unsent = self.exchange.out.get(self.exchange.sent..);
             let mut wrote = tls.writer().write(unsent.unwrap_or_default())?;
             if wrote == unsent.map_or(0, <[u8]>::len) && self.exchange.content > 0 {
@@ -244,14 +263,18 @@ impl Connection {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
         }
-        self.send()?;
-        self.stream.shutdown(Shutdown::Write)?;
-        self.drained = Some(0);
+        if self.send()? {
+            self.stream.shutdown(Shutdown::Write)?;
+            self.drained = Some(0);
+        }
         Ok(())
     }
 
     fn drain(&mut self, scratch: &mut [u8]) -> io::Result<Kept> {
         while self.readable || self.closed {
+            if self.turn == 0 {
+                return Ok(Kept::Again);
+            }
             let read = self.read_some(scratch)?;
             let so_far = self.drained.unwrap_or(0) + read;
             if read == 0 || so_far > MAX_DRAINED {

@@ -5,7 +5,6 @@ use super::answer::Answers;
 use super::connection::{Connection, Kept, Ready};
 use super::exchange::Side;
 use super::{Condition, OriginSpec, Shared};
-use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustls::{ServerConfig, ServerConnection};
@@ -58,7 +57,10 @@ pub(super) struct Server {
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     commands: Receiver<Command>,
+    /// Accepting failed for want of room.
     retry: bool,
+    /// Connections that go on as soon as the others had their turn.
+    again: Vec<usize>,
 }
 
 impl Server {
@@ -80,6 +82,7 @@ impl Server {
             free: Vec::new(),
             commands,
             retry: false,
+            again: Vec::new(),
         };
         for (spec, shared) in specs.into_iter().zip(shared) {
             let at = |problem: io::Error| {
@@ -113,7 +116,10 @@ impl Server {
         let mut events = Events::with_capacity(EVENTS);
         let mut scratch = vec![0; SCRATCH];
         loop {
-            let timeout = self.retry.then_some(RETRY);
+            let timeout = match self.again.is_empty() {
+                true => self.retry.then_some(RETRY),
+                false => Some(Duration::ZERO),
+            };
             if let Err(problem) = self.poll.poll(&mut events, timeout) {
                 if problem.kind() == ErrorKind::Interrupted {
                     continue;
@@ -124,6 +130,7 @@ impl Server {
             if std::mem::take(&mut self.retry) {
                 (0..self.origins.len()).for_each(|origin| self.accept(origin));
             }
+            let again = std::mem::take(&mut self.again);
             for event in &events {
                 match event.token() {
                     WAKE => {
@@ -132,8 +139,17 @@ impl Server {
                         }
                     }
                     Token(n) if n <= self.origins.len() => self.accept(n - 1),
-                    Token(n) => self.drive(n - 1 - self.origins.len(), event, &mut scratch),
+                    Token(n) => {
+                        let ready = Ready {
+                            readable: event.is_readable(),
+                            closed: event.is_read_closed() || event.is_error(),
+                        };
+                        self.drive(n - 1 - self.origins.len(), ready, &mut scratch);
+                    }
                 }
+            }
+            for index in again {
+                self.drive(index, Ready::default(), &mut scratch);
             }
         }
     }
@@ -239,7 +255,7 @@ impl Server {
         }
     }
 
-    fn drive(&mut self, index: usize, event: &Event, scratch: &mut [u8]) {
+    fn drive(&mut self, index: usize, ready: Ready, scratch: &mut [u8]) {
         // An event may be about a connection that has just ended.
         let Some(Some(connection)) = self.connections.get_mut(index) else {
             return;
@@ -250,10 +266,6 @@ impl Server {
             condition: origin.condition,
             probes: &origin.shared.probes,
         };
-        let ready = Ready {
-            readable: event.is_readable(),
-            closed: event.is_read_closed() || event.is_error(),
-        };
         let before = connection.exchange.answered;
         let kept = connection.drive(ready, scratch, &side);
         let answered = connection.exchange.answered - before;
@@ -261,8 +273,10 @@ impl Server {
             .shared
             .answered
             .fetch_add(answered, Ordering::Relaxed);
-        if kept != Kept::Yes {
-            self.remove(index, kept);
+        match kept {
+            Kept::Yes => {}
+            Kept::Again => self.again.push(index),
+            Kept::Over | Kept::Reset => self.remove(index, kept),
         }
     }
 

@@ -170,6 +170,34 @@ fn thousands_of_pipelined_requests_and_large_bodies_pass_through_small_buffers()
 }
 
 #[test]
+fn large_bodies_take_turns_with_small_answers() {
+    let origins = one();
+    let address = origins.address(0);
+    const LARGE: usize = 64 << 20;
+    let large: Vec<_> = (0..3)
+        .map(|i| {
+            std::thread::spawn(move || {
+                let mut stream = connect(address);
+                if i == 0 {
+                    let head = format!("PUT / HTTP/1.1\r\ncontent-length: {LARGE}\r\n\r\n");
+                    stream.write_all(head.as_bytes()).expect("sent");
+                    stream.write_all(&vec![7; LARGE]).expect("sent");
+                    return answer(&mut stream).0 == 200;
+                }
+                ask(&mut stream, &get(&format!("/bytes?n={LARGE}"))).2.len() == LARGE
+            })
+        })
+        .collect();
+    let mut stream = connect(address);
+    for _ in 0..1_000 {
+        assert_eq!(ask(&mut stream, &get("/")).0, 200);
+    }
+    for large in large {
+        assert!(large.join().expect("no panic"));
+    }
+}
+
+#[test]
 fn a_client_that_waits_for_a_word_gets_it() {
     let origins = one();
     let mut stream = connect(origins.address(0));
