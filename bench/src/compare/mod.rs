@@ -139,6 +139,13 @@ pub enum Progress {
         /// The share of a processor that others took meanwhile.
         disturbed: f64,
     },
+    /// A peer's part of a round failed; it is tried once more.
+    Failed {
+        /// Who.
+        peer: &'static str,
+        /// Why.
+        why: String,
+    },
     /// A peer takes no part in the rest of a contest.
     LeftOut {
         /// Who.

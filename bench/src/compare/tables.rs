@@ -65,7 +65,7 @@ impl Comparison {
         let governor = machine.governor.as_deref();
         format!(
             "{} of {}{}, {:.1} GB, {}, Linux {}, frequency {}; {pinned}. {} rounds of {} s each in \
-             changing order; {}. Made by `{}` in {:.0} s.",
+             changing order. Made by `{}` in {:.0} s{}.",
             plural(machine.processors, "processor"),
             machine.processor,
             if machine.virtual_machine {
@@ -79,9 +79,9 @@ impl Comparison {
             governor.unwrap_or("governed by the host"),
             self.rounds,
             self.seconds,
-            self.date,
             self.command,
             self.took,
+            on(&self.date),
         )
     }
 }
@@ -207,6 +207,15 @@ fn aligned(rows: &[[String; 9]]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// ` on 2026-01-31`, where the day is known.
+fn on(date: &str) -> String {
+    if date.is_empty() {
+        String::new()
+    } else {
+        format!(" on {date}")
+    }
 }
 
 fn thousands(figure: f64) -> String {

@@ -190,6 +190,7 @@ impl Shown {
     fn show(&mut self, progress: &Progress) {
         match progress {
             Progress::Missing { peer, why } => self.say(&format!("{peer} is left out: {why}")),
+            Progress::Failed { peer, why } => self.say(&format!("{peer}, once more: {why}")),
             Progress::LeftOut { peer, why } => self.say(&format!("{peer}: {why}")),
             Progress::Contest {
                 work,

@@ -35,8 +35,9 @@ const SAMPLE: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long the question whether a server answers waits.
 const KNOCK: Duration = Duration::from_millis(50);
-/// Questions in flight: enough that a server never waits for the load.
-const IN_FLIGHT: usize = 64;
+/// Questions in flight: enough that a server never waits for the load, few enough that they all fit into
+/// the receive buffer that a socket has by default.
+const IN_FLIGHT: usize = 128;
 /// NXDOMAIN (RFC 1035 §4.1.1).
 const NAME_ERROR: u8 = 3;
 /// How many names are asked for at most.
