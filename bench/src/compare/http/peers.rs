@@ -148,12 +148,14 @@ impl HttpPeer {
         http: SocketAddr,
         https: SocketAddr,
     ) -> Result<String, Cannot> {
+        // Logs lie apart from configs, as they do on every system.
+        let log = place.write("log.d/access.log", "")?;
         let mut values = Vec::new();
         address(&mut values, "HTTP", http);
         address(&mut values, "HTTPS", https);
         for (name, path) in [
             ("DIR", place.folder.clone()),
-            ("LOG", place.folder.join("access.log")),
+            ("LOG", log),
             ("NETWORKS", self.ground.path(self.kind.networks())),
         ] {
             values.push((name.to_owned(), shown(&path)));
