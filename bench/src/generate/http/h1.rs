@@ -146,16 +146,17 @@ impl<'r, 'a> Engine<'r, 'a> {
     /// its own costs the kernel no timer, and the timer counts in nanoseconds, where a poll counts in
     /// milliseconds.
     fn wait(&mut self, now: Nanos) -> Result<Option<Duration>, GenerateError> {
-        let mut next = now + TICK;
         let due = self.tally.schedule.as_ref().and_then(Schedule::next);
-        if let Some(due) = due.filter(|_| self.tally.window.is_open(now)) {
-            // The clock has gone on while the last ones were sent.
-            if due <= self.tally.window.now() {
-                return Ok(Some(Duration::ZERO));
-            }
-            next = next.min(due);
+        let Some(due) = due.filter(|_| self.tally.window.is_open(now)) else {
+            self.alarm.fire_by(now + TICK, now)?;
+            return Ok(None);
+        };
+        // The clock has gone on while the last ones were sent.
+        let now = self.tally.window.now();
+        if due <= now {
+            return Ok(Some(Duration::ZERO));
         }
-        self.alarm.fire_by(next, now)?;
+        self.alarm.fire_by(due.min(now + TICK), now)?;
         Ok(None)
     }
 
