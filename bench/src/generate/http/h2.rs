@@ -155,9 +155,6 @@ impl<'r, 'a> Desk<'r, 'a> {
         } = &mut *tally;
         let schedule = schedule.as_mut()?;
         let now = window.now();
-        if !window.is_open(now) {
-            return None;
-        }
         schedule.follow(self.run.live, now);
         let before = queue.len();
         while queue.len() < MAX_QUEUE {
@@ -167,6 +164,10 @@ impl<'r, 'a> Desk<'r, 'a> {
             }
         }
         self.waiting.add_permits(queue.len() - before);
+        // Not before: what was due before the end is asked for, late as it may be.
+        if !window.is_open(now) {
+            return None;
+        }
         let tick = now + nanos(TICK);
         let next = schedule.next().map_or(tick, |next| next.min(tick));
         Some((next, window.now()))
