@@ -21,6 +21,8 @@ const DISTURBED: f64 = 0.08;
 const AGAIN: usize = 2;
 /// And how many rounds of a contest: one in so many. A machine that is never quiet is measured as it is.
 const AGAIN_ONE_IN: usize = 3;
+/// How often a server that reloads does so in a round.
+const RELOADS: u32 = 3;
 /// How often a free port is looked for.
 const PORT_TRIES: usize = 20;
 
@@ -205,9 +207,12 @@ fn window(
     process: &mut Server,
     rules: &Rules<'_>,
 ) -> Result<Round, Fate> {
+    // A few reloads in each round.
+    let reloads = contest.work.reload_every().unwrap_or_default() * RELOADS;
+    let length = rules.window.max(reloads);
     let load = Load {
         pace: contest.work.pace(),
-        duration: rules.window,
+        duration: length,
         warmup: rules.warmup,
         timeout: Duration::from_secs(1),
         threads: 1,
@@ -221,7 +226,7 @@ fn window(
         let reloads = Reloads::new(contest, launch, pid);
         sleep_until(live.started() + rules.warmup);
         let before = Sample::take(pid);
-        let reloads = reloads.until(live.started() + rules.warmup + rules.window)?;
+        let reloads = reloads.until(live.started() + rules.warmup + length)?;
         let after = Sample::take(pid);
         let measured = work
             .join()

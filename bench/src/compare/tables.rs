@@ -65,7 +65,8 @@ impl Comparison {
         let governor = machine.governor.as_deref();
         format!(
             "{} of {}{}, {:.1} GB, {}, Linux {}, frequency {}; {pinned}. {} rounds of {} s each in \
-             changing order. Made by `{}` in {:.0} s{}.",
+             changing order. The ratio is processor time an answer in units of the first row's in the same \
+             round: below 1 is cheaper. Made by `{}` in {:.0} s{}.",
             plural(machine.processors, "processor"),
             machine.processor,
             if machine.virtual_machine {

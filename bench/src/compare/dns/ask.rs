@@ -5,8 +5,10 @@ use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// The type of an A record, and of the OPT pseudo-record (RFC 1035 §3.2.2, RFC 6891 §6.1.1).
-const A: u16 = 1;
+/// The types of an A and an SOA record, and of the OPT pseudo-record (RFC 1035 §3.2.2, RFC 6891 §6.1.1).
+pub const A: u16 = 1;
+/// An SOA record.
+pub const SOA: u16 = 6;
 const OPT: u16 = 41;
 /// The class of the Internet.
 const IN: u16 = 1;
@@ -22,6 +24,8 @@ pub struct Answer {
     pub rcode: u8,
     /// The addresses of the answer section.
     pub addresses: Vec<Ipv4Addr>,
+    /// The serial of an SOA record in the answer section (RFC 1035 §3.3.13).
+    pub serial: Option<u32>,
     /// The scope of the client subnet option, where there is one.
     pub scope: Option<u8>,
 }
@@ -44,13 +48,13 @@ impl Asker {
         Ok(Self { socket, id: 0 })
     }
 
-    /// Asks for the A records of `name` for a client in this network.
+    /// Asks for the records of a type of `name`, for a client in this network.
     ///
     /// # Errors
     /// When nothing comes in time, or it can't be read.
-    pub fn ask(&mut self, name: &str, client: Option<(IpAddr, u8)>) -> Result<Answer> {
+    pub fn ask(&mut self, name: &str, kind: u16, client: Option<(IpAddr, u8)>) -> Result<Answer> {
         self.id = self.id.wrapping_add(1);
-        self.socket.send(&question(self.id, name, client))?;
+        self.socket.send(&question(self.id, name, kind, client))?;
         let mut buffer = [0; PAYLOAD as usize];
         loop {
             let length = self.socket.recv(&mut buffer)?;
@@ -63,7 +67,7 @@ impl Asker {
     }
 }
 
-fn question(id: u16, name: &str, client: Option<(IpAddr, u8)>) -> Vec<u8> {
+fn question(id: u16, name: &str, kind: u16, client: Option<(IpAddr, u8)>) -> Vec<u8> {
     let mut message = Vec::with_capacity(128);
     // One question and one additional record; no recursion desired.
     for field in [id, 0, 1, 0, 0, 1] {
@@ -74,7 +78,7 @@ fn question(id: u16, name: &str, client: Option<(IpAddr, u8)>) -> Vec<u8> {
         message.extend_from_slice(&label.as_bytes()[..label.len().min(63)]);
     }
     message.push(0);
-    for field in [A, IN] {
+    for field in [kind, IN] {
         message.extend_from_slice(&field.to_be_bytes());
     }
     let option = client.map_or_else(Vec::new, |(address, bits)| client_subnet(address, bits));
@@ -128,6 +132,14 @@ fn read(message: &[u8]) -> Option<Answer> {
                 let octets: [u8; 4] = data.try_into().ok()?;
                 answer.addresses.push(octets.into());
             }
+            // Serial, refresh, retry, expire and minimum are at its end, four octets each.
+            SOA if record < usize::from(answers) => {
+                let serial = data
+                    .len()
+                    .checked_sub(20)
+                    .and_then(|at| data.get(at..at + 4))?;
+                answer.serial = Some(u32::from_be_bytes(serial.try_into().ok()?));
+            }
             OPT => answer.scope = scope(data),
             _ => {}
         }
@@ -164,7 +176,12 @@ mod tests {
 
     #[test]
     fn a_question_says_who_asks() {
-        let message = question(7, "a.test", Some(("192.0.2.0".parse().expect("an IP"), 24)));
+        let message = question(
+            7,
+            "a.test",
+            A,
+            Some(("192.0.2.0".parse().expect("an IP"), 24)),
+        );
         assert_eq!(&message[..4], &[0, 7, 0, 0]);
         assert_eq!(&message[12..20], b"\x01a\x04test\x00");
         // The option: code 8, 7 octets, family 1, 24 bits, scope 0, three octets of the address.
@@ -174,7 +191,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_and_what_is_cut_off_is_not() {
-        let mut message = question(1, "a.test", None);
+        let mut message = question(1, "a.test", A, None);
         message.truncate(24);
         message[2] = 0x84;
         message[6..12].copy_from_slice(&[0, 1, 0, 0, 0, 1]);
@@ -185,6 +202,7 @@ mod tests {
         let expected = Answer {
             rcode: 0,
             addresses: vec!["192.0.2.9".parse().expect("an IP")],
+            serial: None,
             scope: Some(20),
         };
         assert_eq!(read(&message), Some(expected));

@@ -125,8 +125,10 @@ impl Peer for Knot {
         place.write(ZONE_FILE, &zone(ground, place, 1, KNOT_DEFAULTS)?)?;
         let mut launch = Launch::new(&program.path, ["-c", &text(&config)]);
         if work == RELOAD {
-            let (place, steer) = (place.clone(), steer);
+            let (ground, place) = (ground.clone(), place.clone());
             launch.reload = Some(Arc::new(move |n, _| {
+                let zone = zone(&ground, &place, n + 1, KNOT_DEFAULTS);
+                replace(&place, ZONE_FILE, &zone.map_err(|e| e.to_string())?)?;
                 replace(&place, "knot-steer.conf", &format!("{steer}# {n}\n"))?;
                 let socket = text(&place.folder.join("knot.sock"));
                 tell("knotc", &["-s", &socket, "reload"])

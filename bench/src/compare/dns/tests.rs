@@ -1,6 +1,7 @@
 //! Every peer that is installed here answers rightly with the config that it is compared with, before
 //! anything is measured. A peer that is missing is named, and skipped.
 
+use super::ask::Asker;
 use super::*;
 use crate::compare::process::Server;
 use crate::compare::{Cannot, Place, Programs, Running};
@@ -38,6 +39,12 @@ fn place(folder: &std::path::Path) -> Place {
     }
 }
 
+/// The serial of the zone that a server serves now.
+fn serial(server: &Running) -> Option<u32> {
+    let mut asker = Asker::new(server.address, Duration::from_millis(100)).ok()?;
+    asker.ask(ground::ZONE, ask::SOA, None).ok()?.serial
+}
+
 /// Starts a peer and judges its answers; what it can't do is no failure.
 fn judge(contest: &Contest, peer: &dyn Peer, program: &crate::compare::Program) {
     let (name, work) = (peer.name(), contest.work.id());
@@ -71,6 +78,9 @@ fn judge(contest: &Contest, peer: &dyn Peer, program: &crate::compare::Program) 
         );
         if let Some(reload) = &launch.reload {
             reload(round, server.pid()).unwrap_or_else(|e| panic!("{work} with {name}: {e}"));
+            let serves_new = || serial(&running) == Some(round + 1);
+            let ready = server.wait_ready(Duration::from_secs(60), serves_new);
+            ready.unwrap_or_else(|e| panic!("{work} with {name}: reload {round}: {e}"));
         }
     }
     assert_eq!(server.has_ended(), None, "{work} with {name}");

@@ -1,6 +1,6 @@
 //! The DNS works: what is asked, and which answers are right.
 
-use super::ask::{Answer, Asker};
+use super::ask::{A, Answer, Asker};
 use super::ground::{AP, EU, Ground, STATIC_NAMES, US, ZONE, static_address, static_name};
 use crate::asks::{Asks, ECS_V4, ECS_V6};
 use crate::compare::{CompareError, Rightness, Running, Work};
@@ -326,7 +326,7 @@ impl Work for DnsWork {
         let Ok(mut asker) = Asker::new(server.address, KNOCK) else {
             return false;
         };
-        let answer = asker.ask(&name, client);
+        let answer = asker.ask(&name, A, client);
         answer.is_ok_and(|answer| self.wrong(asks, 0, &answer).is_none())
     }
 
@@ -340,7 +340,7 @@ impl Work for DnsWork {
         // An even step would see the IPv4 clients alone.
         for i in (0..asks.list.len()).step_by(step | 1) {
             let (name, client) = self.question(asks, i);
-            let wrong = match asker.ask(&name, client) {
+            let wrong = match asker.ask(&name, A, client) {
                 Ok(answer) => {
                     for address in &answer.addresses {
                         match counts.iter_mut().find(|(site, _)| site == address) {
