@@ -170,6 +170,12 @@ fn failures(report: &Report) -> Option<Section> {
 
 fn shares(report: &Report) -> Option<Section> {
     let mut section = Section::new("Where the answers went");
+    if report.answered > 0 && report.shares.answers == 0 {
+        let text = "No answer says what became of a policy: the server was not told of the clients, or the \
+                    names or addresses asked for are not there.";
+        section.note(Tone::Plain, text);
+        return Some(section);
+    }
     section.note(Tone::Plain, format!(
         "{} held against what the policies promise ({} decisions asked of them). A service that keeps its \
          promise is called wrong once in {} runs.",
@@ -295,10 +301,11 @@ fn worst_cell(worst: &Worst) -> String {
         _ => String::new(),
     };
     format!(
-        " Farthest off: {from} to {}, {} promised and {} came{deviation}.",
+        " Farthest off: {from} to {}, {} promised and {} came of {}{deviation}.",
         share.outcome,
         percent(share.expected_share),
         percent(share.observed_share),
+        counted(worst.answers, "answer"),
     )
 }
 
@@ -313,8 +320,14 @@ fn probability(p: f64) -> String {
 fn leaks(report: &Report) -> Option<Section> {
     let mut section = Section::new("Residency");
     let leaks = &report.shares.leaks;
+    if leaks.answers == 0 && leaks.checked == 0 {
+        return None;
+    }
     if leaks.answers == 0 {
-        let text = "No answer sent a client to a region that its residency forbids.";
+        let text = format!(
+            "None of {} of clients with a residency was answered with a region that it forbids.",
+            counted(leaks.checked, "question")
+        );
         section.note(Tone::Good, text);
         return Some(section);
     }

@@ -3,7 +3,7 @@
 
 use super::code;
 use crate::asks::Asks;
-use crate::record::Measured;
+use crate::record::{Measured, RegionSet};
 use crate::subject::Subject;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,6 +14,8 @@ const MAX_TOLD: usize = 50;
 /// Answers that residency forbids.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Leaks {
+    /// Questions of clients with a residency, of which an answer names a region: what was checked.
+    pub checked: u64,
     /// How many answers.
     pub answers: u64,
     /// How many different questions they answered.
@@ -46,6 +48,8 @@ pub(super) fn count(subject: &Subject, asks: &Asks, measured: &Measured) -> Leak
     };
     let mut found: BTreeMap<_, Leak> = BTreeMap::new();
     for (ask, record) in asks.list.iter().zip(&measured.records) {
+        let pinned = ask.allowed != RegionSet::ALL && !record.regions.is_empty();
+        leaks.checked += u64::from(pinned);
         let forbidden = record.regions.without(ask.allowed);
         if forbidden.is_empty() {
             continue;

@@ -110,6 +110,8 @@ pub struct CountryShares {
 pub struct Worst {
     /// Which country; `None` for all together.
     pub country: Option<String>,
+    /// All answers to that country.
+    pub answers: u64,
     /// Whether the policy can't give these answers at all.
     pub impossible: bool,
     /// The cell.
@@ -332,6 +334,7 @@ impl Groups {
         })?;
         Some(Worst {
             country,
+            answers: tally.answers(),
             impossible: finding.impossible > 0,
             share: share(subject, tally, finding.slot, regions),
         })

@@ -249,10 +249,14 @@ impl<'a> Prepared<'a> {
             load,
             live,
         };
-        threads::run(load, live, |seat| match &self.requests {
+        let measured = threads::run(load, live, |seat| match &self.requests {
             Made::H1(requests) => h1::work(&run, requests, seat),
             Made::H2(spoken) => h2::work(&run, spoken, seat),
-        })
+        })?;
+        match self.setup.options.told {
+            Told::Nothing => Ok(measured.of_nobody()),
+            _ => Ok(measured),
+        }
     }
 }
 
