@@ -10,7 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 /// Drawn so many times larger than shown: the backend knows whole numbers only.
 const FINE: f64 = 4.0;
 /// The width of a letter, about, as a part of the size of the writing.
-const LETTER: f64 = 0.56;
+const LETTER: f64 = 0.6;
 
 /// Which point of a text is placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

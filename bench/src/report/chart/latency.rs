@@ -88,16 +88,18 @@ impl Frame {
             let words = QUIET.at(Anchor::End);
             canvas.text((self.left - 6.0, y), micros(*step), words);
         }
+        let mut free = f64::NEG_INFINITY;
         for percent in [0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999] {
             let at = nines(&Percentile {
                 percent,
                 micros: 0.0,
             });
-            let crowded = percent == 50.0 && self.x(at) - self.left < 50.0;
-            if at > self.nines + 0.01 || crowded {
+            let (x, label) = (self.x(at), format!("{percent} %"));
+            let half = width_of(&label, 11.5) / 2.0;
+            if at > self.nines + 0.01 || x - half < free {
                 continue;
             }
-            let x = self.x(at);
+            free = x + half + 4.0;
             let ground = HEIGHT - FOOT;
             canvas.line(vec![(x, ground), (x, ground + 4.0)], Ink::Quiet, 1.0);
             let words = if percent == 0.0 {
@@ -106,7 +108,7 @@ impl Frame {
                 Anchor::Middle
             };
             let x = x.min(self.right - 12.0);
-            canvas.text((x, ground + 13.0), format!("{percent} %"), QUIET.at(words));
+            canvas.text((x, ground + 13.0), label, QUIET.at(words));
         }
         let middle = f64::midpoint(self.left, self.right);
         let words = QUIET.at(Anchor::Middle);

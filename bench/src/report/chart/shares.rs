@@ -28,7 +28,7 @@ pub fn shares(title: &str, rows: &[ShareBar<'_>], width: Width) -> String {
     let mut canvas = Canvas::new(width.pixels(), height);
     let name = rows.iter().map(|row| width_of(row.name, 12.5));
     let left = name.fold(30.0, f64::max).min(width.pixels() * 0.3) + 10.0;
-    let room = if width == Width::Wide { 190.0 } else { 62.0 };
+    let room = if width == Width::Wide { 190.0 } else { 68.0 };
     let right = width.pixels() - room;
     let most = rows
         .iter()

@@ -97,7 +97,7 @@ pub fn parts(title: &str, slice: f64, parts: &[Part], marks: &[f64], width: Widt
         .unwrap_or(0);
     let steps = [0.0, 0.25, 0.5, 0.75, 1.0].map(|s| (s, format!("{} %", s * 100.0)));
     let name = parts.iter().map(|part| width_of(&part.name, 12.0) + 24.0);
-    let room = name.fold(40.0, f64::max).min(width.pixels() * 0.3);
+    let room = name.fold(40.0, f64::max).min(width.pixels() * 0.37);
     let frame = Frame::new(steps.to_vec(), 22.0, room, slice * slices as f64, width);
     frame.axes(&mut canvas);
     let bands = bands(parts, slices);
