@@ -1,10 +1,11 @@
 //! The UDP engine: one loop a thread over a few connected sockets; questions and answers go through the
 //! system in batches, in buffers that are made once. It waits only where there is nothing to do.
 
-use super::flight::{Asked, Flight, IDS};
-use super::query::{LONGEST, Walk};
+use super::flight::{Flight, IDS};
+use super::post::{BATCH, Post};
+use super::rest::Rest;
 use super::tally::Tally;
-use super::{MAX_SOCKETS, PAYLOAD, Plan, judge};
+use super::{MAX_SOCKETS, Plan, judge};
 use crate::generate::GenerateError;
 use crate::generate::pace::{Nanos, Schedule};
 use crate::generate::threads::{Seat, Share};
@@ -12,16 +13,13 @@ use crate::load::Pace;
 use crate::record::ErrorKind;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, recvmmsg, sendmmsg};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
-use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
+use std::thread;
 use std::time::Duration;
 
-/// Datagrams in one system call.
-const BATCH: usize = 64;
 /// Batches that an open loop that is behind sends before it reads again.
 const BURST: usize = 4;
 /// What the system is asked to buffer on a socket, octets; it gives what it may.
@@ -61,13 +59,13 @@ fn connected(server: SocketAddr) -> std::io::Result<UdpSocket> {
 struct Engine<'a, 's> {
     plan: Plan<'a>,
     tally: Tally<'a>,
-    walk: Walk,
     /// The moments of an open loop.
     schedule: Option<Schedule>,
     lanes: Vec<Lane<'s>>,
     /// The lane whose turn it is in an open loop.
     turn: usize,
-    post: Post,
+    post: Post<'a>,
+    rest: Rest,
 }
 
 /// One socket.
@@ -103,11 +101,14 @@ impl<'a, 's> Engine<'a, 's> {
         Self {
             plan: *plan,
             tally: Tally::new(plan),
-            walk: Walk::new(plan.questions, seat),
             schedule,
             lanes: lanes.collect(),
             turn: 0,
-            post: Post::new(plan.options.edns.unwrap_or(PAYLOAD)),
+            post: Post::new(plan, seat),
+            rest: Rest::new(match plan.load.pace {
+                Pace::Open { .. } => 0,
+                Pace::Closed { in_flight } => seat.share_of(in_flight),
+            }),
         }
     }
 
@@ -125,6 +126,11 @@ impl<'a, 's> Engine<'a, 's> {
         if !sending && self.lanes.iter().all(|lane| lane.flight.count() == 0) {
             return Ok(false);
         }
+        if let Some(rest) = self.rest.due(now) {
+            thread::sleep(rest);
+            (0..self.lanes.len()).for_each(|lane| self.receive(lane));
+            return Ok(true);
+        }
         self.wait(now, sending, polls)?;
         for (lane, poll) in polls.iter().enumerate() {
             // An error on the socket is told by reading, too.
@@ -141,15 +147,12 @@ impl<'a, 's> Engine<'a, 's> {
             while lane.flight.count() < lane.room {
                 let n = (lane.room - lane.flight.count()).min(BATCH);
                 let moments = std::iter::repeat_n(now, n);
-                load(
-                    &self.plan,
-                    &mut self.walk,
-                    &mut self.post,
-                    lane,
-                    moments,
-                    now,
-                );
-                if !self.post.send(lane, &mut self.tally, now) {
+                self.post
+                    .lay(&mut lane.flight, &mut self.tally, moments, now);
+                if !self
+                    .post
+                    .send(lane.socket, &mut lane.flight, &mut self.tally, now)
+                {
                     return;
                 }
             }
@@ -162,6 +165,7 @@ impl<'a, 's> Engine<'a, 's> {
             return;
         };
         schedule.follow(self.plan.live, now);
+        let window = self.tally.window.clone();
         for _ in 0..BURST {
             let lanes = self.lanes.len();
             let free = (0..lanes).map(|i| (self.turn + i) % lanes);
@@ -176,18 +180,15 @@ impl<'a, 's> Engine<'a, 's> {
             self.turn = (lane + 1) % lanes;
             let lane = &mut self.lanes[lane];
             let n = BATCH.min(IDS - lane.flight.count());
-            let window = &self.tally.window;
-            let moments = std::iter::from_fn(|| schedule.due(now, window)).take(n);
-            load(
-                &self.plan,
-                &mut self.walk,
-                &mut self.post,
-                lane,
-                moments,
-                now,
-            );
-            let full = self.post.filled == BATCH;
-            if !self.post.send(lane, &mut self.tally, now) || !full {
+            let moments = std::iter::from_fn(|| schedule.due(now, &window)).take(n);
+            self.post
+                .lay(&mut lane.flight, &mut self.tally, moments, now);
+            let full = self.post.is_full();
+            if !self
+                .post
+                .send(lane.socket, &mut lane.flight, &mut self.tally, now)
+                || !full
+            {
                 return;
             }
         }
@@ -229,6 +230,10 @@ impl<'a, 's> Engine<'a, 's> {
         let lane = &mut self.lanes[lane];
         loop {
             let count = self.post.receive(lane.socket);
+            if count == 0 {
+                return;
+            }
+            self.rest.came(count);
             let now = self.tally.window.now();
             for i in 0..count {
                 let (message, cut) = self.post.received(i);
@@ -251,145 +256,5 @@ impl<'a, 's> Engine<'a, 's> {
                 return;
             }
         }
-    }
-}
-
-/// Takes questions for these moments up, at most [`BATCH`], and lays them in the outgoing buffers.
-#[inline]
-fn load(
-    plan: &Plan<'_>,
-    walk: &mut Walk,
-    post: &mut Post,
-    lane: &mut Lane<'_>,
-    moments: impl Iterator<Item = Nanos>,
-    now: Nanos,
-) {
-    for intended in moments {
-        let question = walk.step();
-        let asked = Asked {
-            question,
-            intended,
-            sent: now,
-        };
-        let Some(id) = lane.flight.depart(asked) else {
-            return;
-        };
-        let out = &mut post.outgoing[post.filled * LONGEST..][..LONGEST];
-        post.lens[post.filled] = plan.questions.write(question, id, out);
-        post.filled += 1;
-    }
-}
-
-/// The buffers of a thread, and the calls that move them.
-struct Post {
-    /// [`BATCH`] times [`LONGEST`].
-    outgoing: Box<[u8]>,
-    lens: [usize; BATCH],
-    filled: usize,
-    sending: MultiHeaders<()>,
-    /// [`BATCH`] times `size`.
-    incoming: Box<[u8]>,
-    size: usize,
-    /// Octets of each datagram that came, and whether there was more of it.
-    came: [(usize, bool); BATCH],
-    receiving: MultiHeaders<()>,
-}
-
-impl Post {
-    /// For answers of this size at most.
-    fn new(payload: u16) -> Self {
-        let size = usize::from(payload).max(512);
-        Self {
-            outgoing: vec![0; BATCH * LONGEST].into_boxed_slice(),
-            lens: [0; BATCH],
-            filled: 0,
-            sending: MultiHeaders::preallocate(BATCH, None),
-            incoming: vec![0; BATCH * size].into_boxed_slice(),
-            size,
-            came: [(0, false); BATCH],
-            receiving: MultiHeaders::preallocate(BATCH, None),
-        }
-    }
-
-    /// Sends what was laid in. What the system takes for good is sent; what it refuses has failed. Whether
-    /// it took all of it.
-    fn send(&mut self, lane: &mut Lane<'_>, tally: &mut Tally<'_>, now: Nanos) -> bool {
-        let filled = std::mem::take(&mut self.filled);
-        let mut done = 0;
-        let mut refused = 0;
-        while done < filled && refused < BATCH {
-            match self.send_from(lane.socket, done, filled) {
-                Ok(sent) => {
-                    for asked in (done..done + sent).filter_map(|i| lane.flight.find(self.id(i))) {
-                        tally.sent(&asked);
-                    }
-                    done += sent;
-                }
-                // What an earlier question met is told once, and then it is over: nobody was listening.
-                Err(Errno::ECONNREFUSED | Errno::EINTR) => refused += 1,
-                Err(_) => break,
-            }
-        }
-        for i in done..filled {
-            if let Some(asked) = lane.flight.land(self.id(i)) {
-                tally.sent(&asked);
-                tally.ended(&asked, now, Err(ErrorKind::Send));
-            }
-        }
-        done == filled
-    }
-
-    /// The ID of an outgoing question.
-    fn id(&self, i: usize) -> u16 {
-        u16::from_be_bytes([self.outgoing[i * LONGEST], self.outgoing[i * LONGEST + 1]])
-    }
-
-    fn send_from(&mut self, socket: &UdpSocket, from: usize, to: usize) -> nix::Result<usize> {
-        let mut buffers = self.outgoing.chunks_exact(LONGEST).zip(&self.lens);
-        let slices: [[IoSlice<'_>; 1]; BATCH] = std::array::from_fn(|_| {
-            let next = buffers.next().map(|(buffer, len)| &buffer[..*len]);
-            [IoSlice::new(next.unwrap_or_default())]
-        });
-        let nobody: [Option<()>; BATCH] = [None; BATCH];
-        let nothing: [ControlMessage<'_>; 0] = [];
-        let sent = sendmmsg(
-            socket.as_raw_fd(),
-            &mut self.sending,
-            slices[from..to].iter(),
-            nobody,
-            nothing,
-            MsgFlags::MSG_DONTWAIT,
-        )?;
-        Ok(sent.count())
-    }
-
-    /// Reads up to [`BATCH`] datagrams; how many came.
-    fn receive(&mut self, socket: &UdpSocket) -> usize {
-        let mut buffers = self.incoming.chunks_exact_mut(self.size);
-        let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
-            std::array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
-        let received = recvmmsg(
-            socket.as_raw_fd(),
-            &mut self.receiving,
-            slices.iter_mut(),
-            MsgFlags::MSG_DONTWAIT,
-            None,
-        );
-        // Nothing there, or the echo of a question that nobody listened to: it will be overdue.
-        let Ok(received) = received else {
-            return 0;
-        };
-        let mut count = 0;
-        for (came, message) in self.came.iter_mut().zip(received) {
-            *came = (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC));
-            count += 1;
-        }
-        count
-    }
-
-    /// One of the datagrams that came, and whether it was longer than its buffer.
-    fn received(&self, i: usize) -> (&[u8], bool) {
-        let (len, cut) = self.came[i];
-        (&self.incoming[i * self.size..][..len], cut)
     }
 }
