@@ -3,6 +3,7 @@
 
 use crate::compare::fill;
 use crate::compare::{mmdb, networks};
+use crate::generate::http::raise_file_limit;
 use crate::origin::tls::Authority;
 use crate::origin::{OriginSpec, Origins};
 use crate::subject::Subject;
@@ -44,6 +45,8 @@ impl Ground {
     /// # Errors
     /// When an origin can't listen, or a file can't be written.
     pub fn new(processor: Option<usize>) -> Result<Self, String> {
+        // For 1,000 idle clients and the origins here, and for the servers, which inherit it.
+        raise_file_limit();
         let mut folder = tempfile::Builder::new();
         let folder = folder.prefix("rhumb-compare-http-").tempdir();
         let folder = folder.map_err(|e| e.to_string())?;

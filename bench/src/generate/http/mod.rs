@@ -277,7 +277,7 @@ pub fn run(
 
 /// As many connections as the system allows this process: the soft limit is for programs that use
 /// select(2).
-fn raise_file_limit() {
+pub(crate) fn raise_file_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
