@@ -1,17 +1,18 @@
-//! This generator beside dnsperf: the same names of one config asked of one server over UDP, in alternating
+//! This generator beside dnsperf: the same names of one config asked of one server, in alternating
 //! rounds, from the same processor. For each round: answers a second, and the processor time that the
 //! generator spent on each, in its own code and in the kernel. The server is yours to start, best bound
 //! to another processor: `taskset -c 0 rhumb demo`.
 //!
-//! `cargo run --release -p rhumb-bench --example against_dnsperf -- SERVER CONFIG [IN_FLIGHT] [ROUNDS] [SECONDS] [SOCKETS] [PID]`
+//! `cargo run --release -p rhumb-bench --example against_dnsperf -- SERVER CONFIG [IN_FLIGHT] [ROUNDS] [SECONDS] [SOCKETS] [PID] [tcp]`
 //!
-//! With the server's process ID its processor time is told, too.
+//! With the server's process ID (not 0) its processor time is told, too; with `tcp` the sockets are
+//! connections that stay.
 
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
 
 use bench::asks::Asks;
 use bench::clients::Population;
-use bench::generate::dns::{Options, Types, run};
+use bench::generate::dns::{Options, Transport, Types, run};
 use bench::load::{Live, Load, Pace};
 use bench::procfs::{Cpu, tree_cpu};
 use bench::subject::Subject;
@@ -44,6 +45,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         edns: None,
         types: Types::A,
         sockets: sockets as usize,
+        transport: match rest.get(5).map(String::as_str) {
+            Some("tcp") => Transport::Tcp {
+                connections: sockets as usize,
+                queries: None,
+            },
+            _ => Transport::Udp,
+        },
         ..Options::new(server)
     };
     let load = Load {
@@ -110,8 +118,12 @@ fn dnsperf(
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), names)?;
     let (address, sockets) = (options.server, options.sockets);
+    let mode = match options.transport {
+        Transport::Udp => "udp",
+        Transport::Tcp { .. } => "tcp",
+    };
     let command = format!(
-        "-c {PROCESSOR} dnsperf -s {} -p {} -l {seconds} -q {in_flight} -c {sockets} -T 1 -d",
+        "-c {PROCESSOR} dnsperf -s {} -p {} -m {mode} -l {seconds} -q {in_flight} -c {sockets} -T 1 -d",
         address.ip(),
         address.port()
     );
