@@ -49,9 +49,11 @@ impl AskRecord {
 /// A stretch of time.
 #[derive(Clone, Debug)]
 pub struct Slice {
-    /// Answers by target and outcome: `target * Outcome::COUNT + outcome.index()`, empty while there is
-    /// none.
+    /// Answers by target and outcome: `target * (regions + OTHER_OUTCOMES) + outcome.slot(regions)`, empty
+    /// while there is none.
     pub outcomes: Vec<u32>,
+    /// Regions of the config, as in [`Asks::regions`].
+    pub regions: usize,
     /// Failures by target; empty while there is none.
     pub failed: Vec<u32>,
     /// Answers.
@@ -143,10 +145,10 @@ impl<'a> Recorder<'a> {
                 record.scope_max = record.scope_max.max(scope);
             }
         }
-        let cells = self.outcomes.len();
+        let target = usize::from(question.target);
+        let targets = self.asks.targets.len();
         if let Some(slice) = self.slice(at) {
-            slice.outcomes.resize(cells, 0);
-            slice.outcomes[cell] += 1;
+            slice.count(targets, target, answer.first, 1);
             slice.answered += 1;
             slice.latency_sum += nanoseconds;
             slice.latency_max = slice.latency_max.max(nanoseconds);
@@ -165,20 +167,25 @@ impl<'a> Recorder<'a> {
     }
 
     fn slice(&mut self, at: Duration) -> Option<&mut Slice> {
+        let regions = self.asks.regions;
         let timeline = self.timeline.as_mut()?;
         let position = (at.as_nanos() / timeline.width.as_nanos().max(1)) as usize;
         let position = position.min(MAX_SLICES - 1);
         if timeline.slices.len() <= position {
-            timeline.slices.resize_with(position + 1, Slice::empty);
+            timeline
+                .slices
+                .resize_with(position + 1, || Slice::empty(regions));
         }
         timeline.slices.get_mut(position)
     }
 }
 
 impl Slice {
-    fn empty() -> Self {
+    /// Of a config with this many regions; nothing came.
+    pub fn empty(regions: usize) -> Self {
         Self {
             outcomes: Vec::new(),
+            regions,
             failed: Vec::new(),
             answered: 0,
             latency_sum: 0,
@@ -188,11 +195,19 @@ impl Slice {
 
     /// Answers of a target with an outcome.
     pub fn outcome(&self, target: usize, outcome: Outcome) -> u32 {
-        let cell = target * Outcome::COUNT + outcome.index();
+        let cell = target * (self.regions + OTHER_OUTCOMES) + outcome.slot(self.regions);
         self.outcomes.get(cell).copied().unwrap_or(0)
     }
 
-    fn add(&mut self, other: &Self) {
+    /// `more` answers of one of `targets` with an outcome came.
+    pub fn count(&mut self, targets: usize, target: usize, outcome: Outcome, more: u32) {
+        let stride = self.regions + OTHER_OUTCOMES;
+        self.outcomes.resize(targets * stride, 0);
+        self.outcomes[target * stride + outcome.slot(self.regions)] += more;
+    }
+
+    /// Takes in what came in another stretch of the same run.
+    pub fn add(&mut self, other: &Self) {
         add_all(&mut self.outcomes, &other.outcomes);
         add_all(&mut self.failed, &other.failed);
         self.answered += other.answered;
@@ -338,7 +353,9 @@ impl Measured {
             return;
         };
         let slices = mine.slices.len().max(theirs.slices.len());
-        mine.slices.resize_with(slices, Slice::empty);
+        let regions = mine.slices.first().map_or(0, |slice| slice.regions);
+        let regions = theirs.slices.first().map_or(regions, |slice| slice.regions);
+        mine.slices.resize_with(slices, || Slice::empty(regions));
         for (mine, theirs) in mine.slices.iter_mut().zip(&theirs.slices) {
             mine.add(theirs);
         }

@@ -11,7 +11,8 @@ use steering::health::{Status, TargetHealth, Transition};
 use steering::ids::EndpointId;
 use steering::spec::Publish;
 use steering::{
-    Change, Client, Family, Plane, PoolId, RegionId, ServiceId, Silent, Snapshot, Timestamp, Want,
+    Change, Client, Family, Plane, PoolId, RegionId, ServiceId, Silent, Snapshot, Table, Timestamp,
+    Want,
 };
 
 /// Why a config can't be put under load.
@@ -95,7 +96,8 @@ impl Subject {
             hostnames: HashMap::new(),
             ambiguous: Vec::new(),
         };
-        subject.map_published();
+        let table = subject.snapshot.table().clone();
+        subject.learn(&table);
         Ok(subject)
     }
 
@@ -255,27 +257,30 @@ impl Subject {
             .collect()
     }
 
-    fn map_published(&mut self) {
-        let snapshot = self.snapshot.clone();
-        let table = snapshot.table();
+    /// Learns what another table publishes, for a reload that comes later; its regions are those of this
+    /// config by name, and others are unknown.
+    pub fn learn(&mut self, table: &Table) {
         for endpoint in table.endpoints() {
-            let Some(pool) = table.pools().get(endpoint.pool.index()) else {
+            let pool = table.pools().get(endpoint.pool.index());
+            let region = pool.and_then(|pool| table.regions().get(pool.region.index()));
+            let known = region.map(|region| self.region_named(&region.name));
+            let Some(Outcome::Region(region)) = known else {
                 continue;
             };
             match &endpoint.publish {
                 Publish::Addresses { v4, v6 } => {
                     let v4 = v4.iter().copied().map(IpAddr::V4);
                     for address in v4.chain(v6.iter().copied().map(IpAddr::V6)) {
-                        let first = *self.addresses.entry(address).or_insert(pool.region);
-                        if first != pool.region {
+                        let first = *self.addresses.entry(address).or_insert(region);
+                        if first != region {
                             self.ambiguous.push(address.to_string());
                         }
                     }
                 }
                 Publish::Name(name) => {
                     let name = name.trim_end_matches('.').to_ascii_lowercase();
-                    let first = *self.hostnames.entry(name).or_insert(pool.region);
-                    if first != pool.region {
+                    let first = *self.hostnames.entry(name).or_insert(region);
+                    if first != region {
                         self.ambiguous.push(endpoint.address.to_string());
                     }
                 }

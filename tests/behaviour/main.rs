@@ -13,6 +13,7 @@ mod origins;
 mod parity;
 mod policies;
 mod proxying;
+mod rehearsed;
 mod reload;
 mod scenario;
 mod simulator;

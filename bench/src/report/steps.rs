@@ -29,6 +29,8 @@ pub struct FailoverTold {
     pub first_right: Option<f64>,
     /// The last answer that was right only before it.
     pub last_wrong: Option<f64>,
+    /// The last question that failed of those the step concerns.
+    pub last_failed: Option<f64>,
     /// How many such answers there were.
     pub wrong: u64,
     /// Questions that failed.
@@ -37,7 +39,7 @@ pub struct FailoverTold {
     pub ttl: Option<f64>,
     /// The service's recovery time objective.
     pub rto: Option<f64>,
-    /// Whether the last wrong answer, kept for its TTL, is within the objective.
+    /// Whether the last wrong answer or failure, and the TTL on top, is within the objective.
     pub within_rto: Option<bool>,
 }
 
@@ -79,6 +81,7 @@ impl FailoverTold {
             decided: seconds(failover.decided),
             first_right: seconds(failover.first_right),
             last_wrong: seconds(failover.last_wrong),
+            last_failed: seconds(failover.last_failed),
             wrong: failover.wrong,
             failed: failover.failed,
             ttl: seconds(failover.ttl),
@@ -87,8 +90,9 @@ impl FailoverTold {
         }
     }
 
-    /// Until the last client was served rightly: the last wrong answer and its life in resolvers.
+    /// Until the last client was served rightly: the last wrong answer or failure, and an answer's life in
+    /// resolvers.
     pub(super) fn took(&self) -> Option<f64> {
-        Some(self.last_wrong? + self.ttl.unwrap_or(0.0))
+        Some(self.last_wrong?.max(self.last_failed?) + self.ttl.unwrap_or(0.0))
     }
 }

@@ -125,10 +125,12 @@ fn failover(service: &str, last_wrong: f64, within: bool) -> Failover {
     let at = |seconds: f64| Some(Duration::from_secs_f64(seconds));
     Failover {
         service: service.to_owned(),
+        plane: "dns",
         first_probe: at(0.412),
         decided: at(1.45),
         first_right: at(1.46),
         last_wrong: at(last_wrong),
+        last_failed: at(0.0),
         wrong: 431,
         failed: 12,
         ttl: at(5.0),
@@ -193,6 +195,7 @@ fn wrong() -> Report {
             "heal region eu",
             vec![Failover {
                 last_wrong: None,
+                last_failed: None,
                 ttl: None,
                 rto: None,
                 within_rto: None,
