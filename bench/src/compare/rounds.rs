@@ -167,16 +167,22 @@ fn with_server(
     let mut best = window(contest, &server, &launch, &mut process, rules)?;
     for _ in 0..AGAIN {
         let stopped = rules.stop.load(Ordering::Relaxed);
-        if best.disturbed <= DISTURBED || *again == 0 || stopped {
+        let quiet = best.answered > 0 && best.disturbed <= DISTURBED;
+        if quiet || *again == 0 || stopped {
             break;
         }
         *again -= 1;
         let next = window(contest, &server, &launch, &mut process, rules)?;
-        if next.disturbed < best.disturbed {
+        // A machine that stood still (a virtual one may be paused) looks like the quietest of all.
+        let better = next.answered > 0 && next.disturbed < best.disturbed;
+        if best.answered == 0 || better {
             best = next;
         }
     }
     drop(kept);
+    if best.answered == 0 {
+        return Err(Fate::Failed("not one answer in a round".into()));
+    }
     Ok(best)
 }
 
