@@ -266,8 +266,8 @@ impl Stage {
         match &self.set {
             Set::Rehearsal(rehearsal) => rehearsal.stand_ins.fail(endpoints, how),
             Set::Given(against) => {
-                let calls = meant(against, scopes).flat_map(|origin| &origin.fail);
-                calls.map(made).collect()
+                let mut calls = meant(against, scopes).flat_map(|origin| &origin.fail);
+                calls.try_for_each(made)
             }
         }
     }
@@ -281,8 +281,8 @@ impl Stage {
         match &self.set {
             Set::Rehearsal(rehearsal) => rehearsal.stand_ins.heal(endpoints),
             Set::Given(against) => {
-                let calls = meant(against, scopes).flat_map(|origin| &origin.heal);
-                calls.map(made).collect()
+                let mut calls = meant(against, scopes).flat_map(|origin| &origin.heal);
+                calls.try_for_each(made)
             }
         }
     }
