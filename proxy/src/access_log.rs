@@ -19,6 +19,10 @@ const MAX_TEXT: usize = 2048;
 /// Lines are written together up to this many bytes.
 const BATCH: usize = 64 * 1024;
 
+/// How long lines gather after a write. A writer that waited for each line would have to be woken by the
+/// request that has it, which costs that request more than the line does.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// One line. What is not known is left out.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Record<'a> {
@@ -199,7 +203,7 @@ impl Sink {
     }
 }
 
-/// Takes what is waiting, writes it at once, and goes on until nobody can send any more.
+/// Takes what is waiting, writes it at once, lets more gather, and goes on until nobody can send any more.
 fn write_lines(mut sink: Sink, lines: &Receiver<Message>) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut failed = false;
@@ -219,7 +223,11 @@ fn write_lines(mut sink: Sink, lines: &Receiver<Message>) {
                 None
             };
         }
+        let full = batch.len() >= BATCH;
         flush(&mut sink, &mut batch, &mut failed);
+        if !full {
+            std::thread::sleep(GATHER);
+        }
     }
 }
 

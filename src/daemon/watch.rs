@@ -5,11 +5,15 @@
 //! come (network file systems), leads to a comparison of what each path now leads to. It never reads a
 //! file's content.
 
+use notify::event::{EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -30,6 +34,8 @@ pub struct Watcher {
     folders: BTreeSet<PathBuf>,
     inner: Option<RecommendedWatcher>,
     events: mpsc::Receiver<()>,
+    /// The names of the files and of what they lead to, for the thread that takes events.
+    names: Arc<Mutex<BTreeSet<OsString>>>,
 }
 
 impl Watcher {
@@ -38,9 +44,10 @@ impl Watcher {
     pub fn new() -> Self {
         // One waiting event is enough: it means "look again".
         let (sender, events) = mpsc::channel(1);
+        let names = Arc::new(Mutex::new(BTreeSet::new()));
+        let ours = names.clone();
         let handler = move |event: notify::Result<notify::Event>| {
-            let read_only = event.as_ref().is_ok_and(|e| e.kind.is_access());
-            if !read_only {
+            if !event.as_ref().is_ok_and(|event| is_another(event, &ours)) {
                 let _ = sender.try_send(());
             }
         };
@@ -52,6 +59,7 @@ impl Watcher {
             folders: BTreeSet::new(),
             inner,
             events,
+            names,
         }
     }
 
@@ -66,6 +74,11 @@ impl Watcher {
         };
         let files: BTreeSet<PathBuf> = files.into_iter().collect();
         self.prints = files.into_iter().map(print_of).collect();
+        let names = self.prints.iter().flat_map(|(file, print)| {
+            let target = print.as_ref().and_then(|print| print.0.file_name());
+            file.file_name().into_iter().chain(target)
+        });
+        *self.names.lock() = names.map(OsString::from).collect();
         let folders: BTreeSet<PathBuf> =
             self.prints.keys().filter_map(|file| folder(file)).collect();
         if let Some(inner) = &mut self.inner {
@@ -126,6 +139,18 @@ impl Watcher {
     }
 }
 
+/// Whether an event is of no interest: a file was only read, or a file of another name was written to, as a log
+/// beside the config is with every line.
+fn is_another(event: &notify::Event, ours: &Mutex<BTreeSet<OsString>>) -> bool {
+    let written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
+    let ours = || {
+        let ours = ours.lock();
+        let mut names = event.paths.iter().filter_map(|path| path.file_name());
+        names.any(|name| ours.contains(name))
+    };
+    event.kind.is_access() || written && !event.paths.is_empty() && !ours()
+}
+
 fn folder(file: &Path) -> Option<PathBuf> {
     let folder = file.parent()?;
     Some(if folder.as_os_str().is_empty() {
@@ -178,6 +203,30 @@ mod tests {
         fs::write(&other, "renamed over").expect("write");
         fs::rename(&other, &file).expect("rename");
         notices(&mut watcher, &file).await;
+    }
+
+    #[tokio::test]
+    async fn a_log_beside_the_config_wakes_nobody() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (file, log) = (dir.path().join("rhumb.yaml"), dir.path().join("access.log"));
+        for file in [&file, &log] {
+            fs::write(file, "a").expect("write");
+        }
+        let mut watcher = Watcher::new();
+        watcher.set([file.clone()]);
+        let mut lines = fs::OpenOptions::new()
+            .append(true)
+            .open(&log)
+            .expect("open");
+        for _ in 0..10 {
+            std::io::Write::write_all(&mut lines, b"line\n").expect("write");
+        }
+        fs::write(&file, "changed").expect("write");
+        notices(&mut watcher, &file).await;
+        // What came before the change would have been waiting; what comes after it is nothing.
+        std::io::Write::write_all(&mut lines, b"line\n").expect("write");
+        let more = timeout(Duration::from_millis(300), watcher.events.recv()).await;
+        assert!(more.is_err(), "a line in the log is no change");
     }
 
     #[tokio::test]

@@ -94,11 +94,13 @@ pub fn run(args: &Args) -> u8 {
             return UNASKABLE;
         }
     };
-    let live = Live::new(&prepared.load);
+    let load = &prepared.load;
     let what = format!("http {}", args.target.server);
-    let measured = progress::during(&what, &prepared.load, &live, || {
-        let subject = &prepared.subject;
-        http::run(subject, &prepared.asks, &options, &prepared.load, &live)
+    // Idle connections are opened before the clock starts.
+    let ready = http::Prepared::new(&prepared.subject, &prepared.asks, &options, load.timeout);
+    let measured = ready.and_then(|ready| {
+        let live = Live::new(load);
+        progress::during(&what, load, &live, || ready.run(load, &live))
     });
     match measured {
         Ok(measured) => {

@@ -70,6 +70,23 @@ pub fn tell(asking: &Asking, asked: Asked, prepared: &Prepared, measured: &Measu
 }
 
 impl Reports {
+    /// The same, for one of several reports: its name goes into the files' names, `x.html` to
+    /// `x-dns.html`.
+    pub fn of_part(&self, part: Option<&str>) -> Self {
+        let named = |file: &PathBuf| match part {
+            Some(part) => {
+                let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+                let ending = file.extension().unwrap_or_default().to_string_lossy();
+                file.with_file_name(format!("{stem}-{part}.{ending}"))
+            }
+            None => file.clone(),
+        };
+        Self {
+            output: self.output.iter().map(named).collect(),
+            json: self.json,
+        }
+    }
+
     /// Prints and keeps a report.
     pub fn show(&self, report: &Report) -> u8 {
         if self.json {
