@@ -1,4 +1,4 @@
-//! `rhumb schema`: the config language as JSON Schema, made from the types that read it.
+//! `rhumb schema`: the languages of config and scenarios as JSON Schema, made from the types that read them.
 
 use super::{OK, out};
 
@@ -7,9 +7,18 @@ use super::{OK, out};
     after_help = "Let your editor check a config as you write it: rhumb schema > rhumb.schema.json, and as the first\n\
     line of the config: # yaml-language-server: $schema=rhumb.schema.json"
 )]
-pub struct Args {}
+pub struct Args {
+    /// The language of scenarios (`rhumb bench scenario`) in place of the config's
+    #[arg(long)]
+    scenario: bool,
+}
 
-pub fn run(_args: &Args) -> u8 {
-    out::json(&config::schema());
+pub fn run(args: &Args) -> u8 {
+    let schema = if args.scenario {
+        config::scenario::schema()
+    } else {
+        config::schema()
+    };
+    out::json(&schema);
     OK
 }
