@@ -21,6 +21,9 @@ const DISTURBED: f64 = 0.08;
 const AGAIN: usize = 2;
 /// And how many rounds of a contest: one in so many. A machine that is never quiet is measured as it is.
 const AGAIN_ONE_IN: usize = 3;
+/// A round in which a server ran for less than so many seconds does not count: five of the ticks that the
+/// kernel counts in.
+const LEAST_RAN: f64 = 0.05;
 /// How often a server that reloads does so in a round.
 const RELOADS: u32 = 3;
 /// How often a free port is looked for.
@@ -128,7 +131,9 @@ fn one_round(
         cpu: measured.cpu(),
         disturbed: measured.disturbed,
     });
-    runner.rounds.push(Some(measured));
+    // A server that hardly ran, because others had its processor, tells nothing of its cost.
+    let ran = measured.cpu() * measured.answered as f64 / 1e6;
+    runner.rounds.push((ran >= LEAST_RAN).then_some(measured));
 }
 
 /// Starts the peer's server and measures a round of it.
@@ -348,7 +353,7 @@ fn result(contest: &Contest, runners: Vec<Runner<'_>>) -> WorkResult {
         let figures = || {
             let figures = Figures::of(runner.rounds, against, runner.right);
             figures.map_or_else(
-                || Fate::Failed("no round".into()),
+                || Fate::Failed("others had its processor in every round".into()),
                 |f| Fate::Measured(Box::new(f)),
             )
         };
