@@ -7,7 +7,7 @@ use crate::asks::Asks;
 use crate::record::{Measured, OTHER_OUTCOMES, Outcome, Slice, Timeline};
 use crate::subject::Subject;
 use std::collections::HashMap;
-use steering::ServiceId;
+use steering::{Client, ServiceId};
 
 /// The most kinds of clients told apart; clients of others are asked for and not judged.
 const MAX_CLASSES: usize = 4_096;
@@ -28,6 +28,8 @@ pub(super) struct Class {
     target: u16,
     /// The service that answers.
     pub(super) service: ServiceId,
+    /// One of them.
+    pub(super) client: Client,
     /// By phase: what may be given. Empty for those to whom no step makes a difference.
     promised: Vec<Outcomes>,
 }
@@ -65,6 +67,7 @@ impl Classes {
                     kinds.push(Class {
                         target: ask.target,
                         service: target.service,
+                        client: ask.client,
                         promised,
                     });
                     (kinds.len() - 1) as u16

@@ -39,7 +39,8 @@ pub struct Failover {
     pub wrong: u64,
     /// Questions that failed after the step.
     pub failed: u64,
-    /// Over DNS, how long answers may live in resolvers: what a client may add to `last_wrong`.
+    /// Over DNS, how long wrong answers may live on in resolvers after `last_wrong`. After a failure it is
+    /// by the TTLs that they had: those shrink while the failure is being counted.
     pub ttl: Option<Duration>,
     /// The service's recovery time objective; it is for failures, not for what follows them.
     pub rto: Option<Duration>,

@@ -3,11 +3,12 @@
 
 use super::classes::{Class, Classes};
 use super::event::Failover;
-use super::phases::Outcomes;
+use super::phases::{Outcomes, Phase};
+use super::watch::Said;
 use crate::record::{Measured, Slice};
 use crate::subject::Subject;
 use config::scenario::Action;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use steering::{Plane, ServiceId};
 
 /// What is wrong for so long before a stretch ends may well have gone on.
@@ -27,6 +28,10 @@ pub(super) struct Stretch<'a> {
     pub(super) first_probe: Option<Duration>,
     /// When the server decided, after `at`.
     pub(super) decided: Option<Duration>,
+    /// The stretch before, and what the server said of the endpoints concerned in this one.
+    pub(super) before: Option<(&'a Phase, &'a [Said])>,
+    /// When this one began.
+    pub(super) began: Instant,
 }
 
 impl Stretch<'_> {
@@ -78,8 +83,35 @@ impl Stretch<'_> {
                 self.take(&mut failover, end, slice, *i, kind);
             }
         }
+        if is_failure && plane == Plane::Dns {
+            let kinds: Vec<&Class> = kinds.into_iter().map(|(_, kind)| kind).collect();
+            failover.ttl = self.left(&failover, &kinds).or(failover.ttl);
+        }
         self.conclude(&mut failover);
         Some(failover)
+    }
+
+    /// How long wrong answers live on after the last one: of each that was given before the server had
+    /// counted so far, its own TTL.
+    fn left(&self, failover: &Failover, kinds: &[&Class]) -> Option<Duration> {
+        let (phase, said) = self.before?;
+        let last = failover.last_wrong?;
+        let service = phase.service(&failover.service)?;
+        let mut longest = None;
+        for (i, one) in said.iter().enumerate() {
+            let from = one.at.saturating_duration_since(self.began);
+            let next = said.get(i + 1).map(|next| next.at);
+            let until = next.map_or(last, |next| next.saturating_duration_since(self.began));
+            if i > 0 && from >= last {
+                break;
+            }
+            let wrong = kinds
+                .iter()
+                .filter(|kind| self.before(kind).without(self.after(kind)) != Outcomes::default());
+            let ttls = wrong.map(|kind| phase.ttl(service, &kind.client, &one.health));
+            longest = longest.max(ttls.max().map(|ttl| until.min(last) + ttl));
+        }
+        longest.map(|longest| longest.saturating_sub(last))
     }
 
     fn before(&self, kind: &Class) -> Outcomes {

@@ -14,12 +14,15 @@ use steering::health::{Status, TargetHealth, Transition};
 use steering::latency::Measured;
 use steering::recorder::{Because, Recorder, Step as Seen};
 use steering::{
-    Change, Client, Decision, Plane, RegionId, ServiceId, Snapshot, Table, Timestamp, Verdict, Want,
+    Change, Client, Decision, Plane, RegionId, ServiceId, Silent, Snapshot, Table, Timestamp,
+    Verdict, Want,
 };
 
 /// How many draws tell all that chance may give: a child with 1 % of the weight is missed for one client
 /// in 170.
 const DRAWS: u64 = 512;
+/// How many draws tell the longest TTL.
+const TTL_DRAWS: u64 = 32;
 /// The round trip of the region that is supposed to be the nearest, in milliseconds, and of the others.
 const NEAR_AND_FAR: (f32, f32) = (1.0, 500.0);
 
@@ -135,6 +138,37 @@ impl Phase {
             }
         }
         all
+    }
+
+    /// How long an answer to one client may live, with this said of endpoints: TTLs shrink while a failure
+    /// is being counted.
+    pub(super) fn ttl(
+        &self,
+        service: ServiceId,
+        client: &Client,
+        said: &[(SocketAddr, Status, u16)],
+    ) -> Duration {
+        let targets = self.snapshot.table().targets().iter();
+        let transitions = targets.filter_map(|target| {
+            let found = said.iter().find(|(a, ..)| *a == target.key.address);
+            let (_, status, against) = *found.filter(|_| target.check.is_some())?;
+            Some(Transition {
+                target: target.key.clone(),
+                health: TargetHealth {
+                    status,
+                    against,
+                    ..TargetHealth::default()
+                },
+            })
+        });
+        let change = Change::Health(transitions.collect());
+        let then = self.snapshot.next(change, Timestamp(0).plus(self.at));
+        let ttl = |i| {
+            let want = Want::dns(mix(i, 0x5eed));
+            then.decide(service, client, want, &mut Silent).ttl
+        };
+        let longest = (0..TTL_DRAWS).map(ttl).max().unwrap_or(0);
+        Duration::from_secs(longest.into())
     }
 
     fn asked(

@@ -243,6 +243,8 @@ impl<'a> Run<'a> {
                     until,
                     first_probe: after(probe).or(after(watched.noticed)),
                     decided: after(watched.decided),
+                    before: Some((&phases[phase - 1], &watched.said)),
+                    began: watched.at,
                 };
                 let judged = planes.iter().zip(measured);
                 event.failovers = judged

@@ -7,6 +7,7 @@ use super::judge::Stretch;
 use super::loaded::Configs;
 use super::phases::{Phase, phases};
 use super::standins::StandIns;
+use super::watch::Said;
 use crate::asks::Asks;
 use crate::origin::tls::Authority;
 use crate::procfs::Cpu;
@@ -15,7 +16,8 @@ use crate::subject::Subject;
 use config::rehearsal::Plan;
 use config::scenario::{Action, Scenario};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use steering::health::Status;
 use steering::{Client, Plane};
 use tempfile::TempDir;
 
@@ -39,7 +41,7 @@ policies:
 residency:
   pinned: { clients: { countries: [EU] }, serve_in: [eu], unknown_clients: free, when_exhausted: refuse }
 services:
-  first: { policy: first, rto: 10s, residency: pinned, dns: { names: [first.example.com], ttl: 2s }, http: { hosts: [first.example.com] } }
+  first: { policy: first, rto: 10s, residency: pinned, dns: { names: [first.example.com], ttl: 2s, ttl_failing: 1s }, http: { hosts: [first.example.com] } }
   split: { policy: SPLIT, dns: { names: [split.example.com] } }
   near: { policy: near, http: { hosts: [near.example.com] } }
 zones:
@@ -122,6 +124,16 @@ impl Story {
     /// What the first step did to the service `first`, of these answers (question, milliseconds after the
     /// start, region; none for a failure).
     fn judged(&self, answers: &[(usize, u64, Option<&str>)]) -> (Failover, Measured) {
+        self.judged_by(answers, Instant::now(), &[])
+    }
+
+    /// The same, where the server said something after the step began.
+    fn judged_by(
+        &self,
+        answers: &[(usize, u64, Option<&str>)],
+        began: Instant,
+        said: &[Said],
+    ) -> (Failover, Measured) {
         let classes = self.classes();
         let mut recorder = Recorder::new(&classes.asks, Some(Duration::from_millis(10)));
         for (ask, at, region) in answers {
@@ -144,6 +156,8 @@ impl Story {
             until,
             first_probe: None,
             decided: None,
+            before: Some((&self.phases[0], said)),
+            began,
         };
         let failovers = stretch.failovers(&self.subject, &classes, &measured);
         let [failover] = failovers.as_slice() else {
@@ -226,6 +240,31 @@ fn right_and_wrong_are_told_by_what_changed_for_each_kind_of_client() {
     assert_eq!(timeline.slices[25].outcome(target, story.region("a")), 1);
     assert_eq!(folded.outcomes.iter().sum::<u64>(), 6);
     assert_eq!(folded.cells.iter().sum::<u64>(), 6);
+}
+
+#[test]
+fn answers_given_while_a_failure_was_counted_live_shorter() {
+    let story = story("  - { at: 1s, fail: region a }\n");
+    let began = Instant::now();
+    let addresses = ["192.0.2.10:80", "192.0.2.11:80"].map(|a| a.parse().expect("an address"));
+    let said = |ms: u64, status, against| Said {
+        at: began + Duration::from_millis(ms),
+        health: addresses.map(|a| (a, status, against)).to_vec(),
+    };
+    // With two of three failures counted, the third may come at any moment: `ttl_failing`, 1 s.
+    let said = [
+        said(0, Status::Up, 0),
+        said(1_000, Status::Up, 2),
+        said(4_000, Status::Down, 0),
+    ];
+    let answers = [
+        (1, 1_500, Some("a")),
+        (1, 4_990, Some("a")),
+        (1, 5_100, Some("b")),
+    ];
+    let (failover, _) = story.judged_by(&answers, began, &said);
+    assert_eq!(failover.last_wrong, Some(Duration::from_secs(4)));
+    assert_eq!(failover.ttl, Some(Duration::from_secs(1)));
 }
 
 #[test]

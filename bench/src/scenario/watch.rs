@@ -7,9 +7,18 @@ use super::status::{Endpoint, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use steering::health;
 
 /// How often the server is asked while something is awaited.
 pub(super) const LOOK: Duration = Duration::from_millis(10);
+
+/// What the server said of the endpoints concerned, from a moment on.
+pub(super) struct Said {
+    /// From when.
+    pub(super) at: Instant,
+    /// Each of them, with the outcomes that were counted against its state.
+    pub(super) health: Vec<(SocketAddr, health::Status, u16)>,
+}
 
 /// What is awaited of the server.
 pub(super) enum Awaited {
@@ -41,6 +50,8 @@ pub(super) struct Watched {
     pub(super) noticed: Option<Instant>,
     /// When it decided.
     pub(super) decided: Option<Instant>,
+    /// Each change of what it said until then.
+    pub(super) said: Vec<Said>,
     next_look: Instant,
 }
 
@@ -54,6 +65,7 @@ impl Watched {
             awaited,
             noticed: None,
             decided: None,
+            said: Vec::new(),
             next_look: at,
         }
     }
@@ -103,6 +115,7 @@ impl Watched {
                 let noticed = noticed.filter_map(|e| e.last_probe);
                 let noticed = noticed.filter(|at| *at >= self.wall).min();
                 let decided = decided(status, &seen, *up, self.wall);
+                note(&mut self.said, &seen);
                 self.noticed = self.noticed.or(noticed.map(|at| self.instant(at)));
                 self.decided = decided.map(|at| self.instant(at));
             }
@@ -113,6 +126,26 @@ impl Watched {
     /// A moment of the server's clock, never before the step.
     fn instant(&self, wall: u64) -> Instant {
         self.at + Duration::from_millis(wall.saturating_sub(self.wall))
+    }
+}
+
+/// Keeps what is said, where it is something new.
+fn note(said: &mut Vec<Said>, seen: &[&Endpoint]) {
+    let checked = seen.iter().filter(|endpoint| endpoint.since.is_some());
+    let health = checked.map(|endpoint| {
+        let state = match endpoint.state.as_str() {
+            "up" => health::Status::Up,
+            "down" => health::Status::Down,
+            _ => health::Status::Unknown,
+        };
+        (endpoint.address, state, endpoint.against)
+    });
+    let health: Vec<_> = health.collect();
+    if said.last().is_none_or(|last| last.health != health) {
+        said.push(Said {
+            at: Instant::now(),
+            health,
+        });
     }
 }
 
