@@ -60,7 +60,7 @@ enum Command {
     Schema(schema::Args),
     /// Put policies and servers under load, and see where the traffic goes, how fast and at what cost
     #[command(subcommand)]
-    Bench(bench::Command),
+    Bench(Box<bench::Command>),
     /// Show what a running PoP is doing
     Status(status::Args),
     /// Print a completion script for a shell

@@ -157,7 +157,7 @@ pub fn play(
             Plane::Http => played.http = Some(whole),
         }
     }
-    played.missed = played.missed();
+    played.missed = played.disappointments();
     Ok(played)
 }
 
@@ -179,7 +179,7 @@ impl Played {
     }
 
     /// What the scenario expects and did not come, in words.
-    fn missed(&self) -> Vec<String> {
+    fn disappointments(&self) -> Vec<String> {
         let expect = &self.scenario.expect;
         let mut missed = Vec::new();
         if expect.within_rto {
