@@ -95,8 +95,11 @@ fn measure(args: &Args) -> Result<Comparison, u8> {
         UNASKABLE
     };
     let rhumb = std::env::current_exe().map_err(|error| complain(&error))?;
-    let mut folders = args.programs.clone();
-    folders.extend(INSTALLED.map(PathBuf::from));
+    // Absolute, since peers are started in folders of their own; what is not there has nothing to find.
+    let folders = args.programs.iter().cloned();
+    let folders = folders.chain(INSTALLED.map(PathBuf::from));
+    let folders = folders.filter_map(|folder| folder.canonicalize().ok());
+    let folders = folders.collect();
     let defaults = Options::default();
     let options = Options {
         what: match args.what {
