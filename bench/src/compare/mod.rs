@@ -91,7 +91,7 @@ impl Default for Options {
             what: What::All,
             peers: Vec::new(),
             works: Vec::new(),
-            rounds: 5,
+            rounds: 8,
             window: Duration::from_millis(1200),
             warmup: Duration::from_millis(250),
             programs: Programs::default(),
