@@ -183,3 +183,40 @@ fn nobody_there_is_a_failure() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("timeout"), "{told}");
 }
+
+/// Every command of the pages is understood as it stands. (`--help` at its end is reached only when all before it is
+/// right.)
+#[test]
+fn the_commands_of_the_pages_are_understood() {
+    let mut seen = 0;
+    for page in [
+        "README.md",
+        "docs/bench.md",
+        "docs/scenarios.md",
+        "docs/performance.md",
+    ] {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        let text = fs::read_to_string(file).expect("a page");
+        for line in text.lines() {
+            let line = line.split(" #").next().unwrap_or_default();
+            let bench = ["./dev bench ", "rhumb bench "]
+                .iter()
+                .find_map(|word| line.strip_prefix(word));
+            let Some(arguments) = bench else {
+                continue;
+            };
+            let mut all = vec!["bench"];
+            all.extend(arguments.split_whitespace());
+            all.push("--help");
+            let output = rhumb(&all);
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{page}: {line}\n{}",
+                said(&output)
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 8, "the pages name commands: {seen} were found");
+}
