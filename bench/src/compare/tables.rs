@@ -2,6 +2,7 @@
 
 use super::ratio::Spread;
 use super::result::{Comparison, Entry, Fate, Figures, WorkResult};
+use crate::report::chart::whole;
 use std::fmt::Write;
 
 const COLUMNS: [&str; 9] = [
@@ -130,13 +131,13 @@ fn row(entry: &Entry) -> Option<[String; 9]> {
     let ratio = figures.ratio.as_ref();
     Some([
         entry.peer.clone(),
-        thousands(figures.rate.median),
+        whole(figures.rate.median),
         format!("{:.2}", figures.cpu.median),
         format!("{:.2}", figures.user.median),
         format!("{:.2}", figures.system.median),
         ratio.map_or_else(|| "1".to_owned(), |r| format!("{:.2}", r.median)),
         ratio.map_or_else(dash, spread),
-        thousands(figures.p99.median),
+        whole(figures.p99.median),
         format!("{:.0} MB", figures.resident.median / 1e6),
     ])
 }
@@ -217,18 +218,6 @@ fn on(date: &str) -> String {
     } else {
         format!(" on {date}")
     }
-}
-
-fn thousands(figure: f64) -> String {
-    let digits = format!("{figure:.0}");
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 fn plural(count: usize, what: &str) -> String {

@@ -2,6 +2,7 @@
 
 use super::measure::BATCH;
 use super::{Layout, Measured, Results, Row};
+use crate::report::chart::whole;
 use std::fmt::Write;
 
 /// Plain text, columns aligned.
@@ -68,10 +69,10 @@ fn about(results: &Results) -> String {
         "The core without a server: one thread decides for {} clients from {} ({} IPv4 and {} IPv6 ranges), \
          the location lookup included, {} s a cell.\n\
          ns is the median of batches of {BATCH} decisions; a tenth of them took less than p10, a tenth more than p90. {bytes}",
-        thousands(results.clients as f64),
+        whole(results.clients as f64),
         results.locations,
-        thousands(v4 as f64),
-        thousands(v6 as f64),
+        whole(v4 as f64),
+        whole(v6 as f64),
         results.seconds,
     )
 }
@@ -110,17 +111,17 @@ fn lines(group: &Measured, counted: bool) -> Vec<Vec<String>> {
             shape.kind.name().to_owned(),
             shape.depth.to_string(),
             shape.width.to_string(),
-            thousands(shape.services as f64),
-            thousands(shape.pools as f64),
+            whole(shape.services as f64),
+            whole(shape.pools as f64),
             if shape.residency { "yes" } else { "no" }.to_owned(),
-            thousands(row.nanoseconds),
-            thousands(row.low),
-            thousands(row.high),
-            thousands(row.per_second),
+            whole(row.nanoseconds),
+            whole(row.low),
+            whole(row.high),
+            whole(row.per_second),
             row.bytes.map_or("?".to_owned(), bytes),
             percent(row.steered),
             percent(row.pinned),
-            thousands(row.nodes as f64),
+            whole(row.nodes as f64),
             format!("{:.1}", row.compile_ms),
         ]
     }));
@@ -152,7 +153,7 @@ fn pivot(group: &Measured, what: &str, value: impl Fn(&Row) -> usize) -> Vec<Vec
                 .rows
                 .iter()
                 .find(|other| other.shape.kind == row.shape.kind && value(other) == *wanted);
-            found.map_or("–".to_owned(), |found| thousands(found.nanoseconds))
+            found.map_or("–".to_owned(), |found| whole(found.nanoseconds))
         }));
         table.push(line);
     }
@@ -171,19 +172,6 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// A whole number with its thousands apart.
-fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,7 +184,7 @@ mod tests {
             (1_000.0, "1,000"),
             (12_345_678.0, "12,345,678"),
         ] {
-            assert_eq!(thousands(number), expected);
+            assert_eq!(whole(number), expected);
         }
         assert_eq!((bytes(0.0), bytes(0.125)), ("0".into(), "0.12".into()));
     }
