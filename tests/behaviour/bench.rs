@@ -165,6 +165,30 @@ fn what_can_not_be_asked_is_said_and_is_no_verdict() {
 }
 
 #[test]
+fn a_config_or_scenario_that_is_not_there_can_not_be_asked() {
+    for arguments in [
+        &["dns", "--server=127.0.0.1:1", "--config=/nowhere.yaml"][..],
+        &[
+            "http",
+            "--target=http://127.0.0.1:1",
+            "--config=/nowhere.yaml",
+        ][..],
+        &["scenario", "/nowhere.yaml"][..],
+    ] {
+        let mut all = vec!["bench"];
+        all.extend(arguments);
+        let output = rhumb(&all);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}\n{}",
+            said(&output)
+        );
+        assert!(said(&output).contains("/nowhere.yaml"), "{}", said(&output));
+    }
+}
+
+#[test]
 fn nobody_there_is_a_failure() {
     let (_folder, file) = file_with(&config());
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");

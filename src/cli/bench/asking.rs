@@ -1,7 +1,7 @@
 //! What `bench dns` and `bench http` have in common: which config, which clients, how hard, how long.
 
 use super::reports::Reports;
-use crate::cli::{ConfigFile, FAILED, UNASKABLE, explain, load, out};
+use crate::cli::{ConfigFile, UNASKABLE, explain, load, out};
 use bench::asks::Asks;
 use bench::clients::Population;
 use bench::load::{Load, Pace};
@@ -69,10 +69,10 @@ pub struct Prepared {
 impl Asking {
     /// Reads the config, draws the clients, and says what is wrong.
     pub fn prepare(&self, plane: Plane) -> Result<Prepared, u8> {
-        let candidate = load(&self.config.config)?;
+        let candidate = load(&self.config.config).map_err(|_| UNASKABLE)?;
         let snapshot = explain::supposed(&candidate.snapshot(), &self.down).map_err(|name| {
             out::complaint(explain::nothing_down(&name, &self.config.config));
-            FAILED
+            UNASKABLE
         })?;
         let unaskable = |error: &dyn std::fmt::Display| {
             out::complaint(error);

@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> u8 {
         out::complaint(render(&loaded.problems).trim_end());
     }
     let Some(scenario) = loaded.scenario else {
-        return FAILED;
+        return UNASKABLE;
     };
     let rhumb = match std::env::current_exe() {
         Ok(rhumb) => rhumb,
