@@ -8,8 +8,8 @@ use super::ratio::order;
 use super::result::{Entry, Fate, Figures, Round, WorkResult};
 use super::{CompareError, Progress};
 use crate::load::{Live, Load};
-use crate::procfs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use crate::{ports, procfs};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,6 @@ const AGAIN_ONE_IN: usize = 3;
 const LEAST_RAN: f64 = 0.05;
 /// How often a server that reloads does so in a round.
 const RELOADS: u32 = 3;
-/// How often a free port is looked for.
-const PORT_TRIES: usize = 20;
 
 /// What holds for every contest.
 pub struct Rules<'a> {
@@ -329,21 +327,8 @@ fn sleep_until(moment: Instant) {
     std::thread::sleep(moment.saturating_duration_since(Instant::now()));
 }
 
-/// A port of 127.0.0.1 that is free for UDP and TCP now.
 fn free_port() -> Result<SocketAddr, Fate> {
-    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    for _ in 0..PORT_TRIES {
-        let Ok(tcp) = TcpListener::bind(any) else {
-            continue;
-        };
-        let Ok(address) = tcp.local_addr() else {
-            continue;
-        };
-        if UdpSocket::bind(address).is_ok() {
-            return Ok(address);
-        }
-    }
-    Err(Fate::Failed("no free port on 127.0.0.1".into()))
+    ports::free().map_err(|error| Fate::Failed(format!("no free port on 127.0.0.1: {error}")))
 }
 
 fn result(contest: &Contest, runners: Vec<Runner<'_>>) -> WorkResult {

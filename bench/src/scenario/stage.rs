@@ -8,13 +8,14 @@ use super::standins::StandIns;
 use super::status::Status;
 use crate::compare::{Launch, Server};
 use crate::origin::tls::Authority;
+use crate::ports;
 use config::Severity;
 use config::rehearsal::{self, Listeners, Plan, SecureListener};
 use config::scenario::{Against, Call, How, Scenario, Scope};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -23,8 +24,6 @@ use tempfile::TempDir;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How often a server is started anew when somebody else was quicker to take one of its ports.
 const STARTS: usize = 3;
-/// How many ports are tried.
-const PORTS: usize = 100;
 
 /// Where the questions go.
 #[derive(Clone, Copy, Debug, Default)]
@@ -199,7 +198,7 @@ fn write_certificates(folder: &Path, authority: &Authority) -> io::Result<()> {
 fn plan(stand_ins: &StandIns, has_https: bool) -> io::Result<Plan> {
     let https = if has_https {
         vec![SecureListener {
-            address: free_port()?,
+            address: ports::free()?,
             cert: CERT.into(),
             key: KEY.into(),
         }]
@@ -209,26 +208,14 @@ fn plan(stand_ins: &StandIns, has_https: bool) -> io::Result<Plan> {
     Ok(Plan {
         endpoints: stand_ins.endpoints.clone(),
         listen: Listeners {
-            dns: vec![free_port()?],
-            http: vec![free_port()?],
+            dns: vec![ports::free()?],
+            http: vec![ports::free()?],
             https,
-            admin: Some(free_port()?),
+            admin: Some(ports::free()?),
         },
         ca_file: Some(CA.into()),
         ca_pem: None,
     })
-}
-
-/// A port that is free for TCP and UDP now.
-fn free_port() -> io::Result<SocketAddr> {
-    for _ in 0..PORTS {
-        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = held.local_addr()?;
-        if UdpSocket::bind(address).is_ok() {
-            return Ok(address);
-        }
-    }
-    Err(io::ErrorKind::AddrInUse.into())
 }
 
 impl Stage {

@@ -6,17 +6,18 @@ mod shape;
 
 pub use shape::{Kind, MAX_LEAVES, Shape};
 
+use crate::subject;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use steering::geo::{Continent, Coordinates, CountrySet};
-use steering::health::{Check, Probe, Rules, Status, TargetHealth, Transition};
+use steering::health::{Check, Probe, Rules};
 use steering::ids::{CheckId, JurisdictionId, PolicyId, PoolId, RegionId, ResidencyId};
 use steering::spec::{
     EndpointSpec, Failback, GeoRule, NamedPolicy, Policy, PoolSpec, Publish, Region, Residency,
     ServiceSpec, TableSpec,
 };
-use steering::{Change, LocationTable, Snapshot, Table, Timestamp};
+use steering::{LocationTable, Snapshot, Table, Timestamp};
 
 /// How large a table is.
 #[derive(Clone, Copy, Debug)]
@@ -84,18 +85,7 @@ pub fn snapshot(size: Size, geo: Arc<LocationTable>) -> Snapshot {
 
 /// A snapshot of a table in which every endpoint is up.
 pub fn all_up(table: Arc<Table>, geo: Arc<LocationTable>) -> Snapshot {
-    let up = TargetHealth {
-        status: Status::Up,
-        ..TargetHealth::default()
-    };
-    let targets = table.targets().iter();
-    let transitions = targets
-        .map(|t| Transition {
-            target: t.key.clone(),
-            health: up,
-        })
-        .collect();
-    Snapshot::new(table, geo, Timestamp(1)).next(Change::Health(transitions), Timestamp(2))
+    subject::all_up(&Snapshot::new(table, geo, Timestamp(1)))
 }
 
 /// The table of a spec.

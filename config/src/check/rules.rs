@@ -50,19 +50,8 @@ impl Checker<'_> {
                 }
             }));
         }
-        let default = match &geo.default {
-            Some(default) => self.policy(default).map(Box::new),
-            None => {
-                self.findings
-                    .warning(
-                        "no_default",
-                        written.place,
-                        "clients that no rule matches, or of unknown place, get no answer",
-                    )
-                    .hint("add `default`, or expect their NODATA and 503");
-                None
-            }
-        };
+        let without = "clients that no rule matches, or of unknown place, get no answer";
+        let default = self.default(&geo.default, written.place, without);
         if rules.is_empty()
             && default.is_none()
             && given(&geo.rules).is_none_or(|(rules, _)| rules.is_empty())
@@ -70,6 +59,22 @@ impl Checker<'_> {
             self.names_nothing(written.place, "geo");
         }
         Some(Policy::Geo { rules, default })
+    }
+
+    /// Where clients go that no rule is for; `without` says what a policy means that has no such place.
+    fn default(
+        &mut self,
+        written: &Option<Written<spec::Policy>>,
+        place: Place,
+        without: &str,
+    ) -> Option<Box<Policy>> {
+        if let Some(default) = written {
+            return self.policy(default).map(Box::new);
+        }
+        self.findings
+            .warning("no_default", place, without)
+            .hint("add `default`, or expect their NODATA and 503");
+        None
     }
 
     /// Two rules for one place: the first one holds, and the second is likely a slip.
@@ -157,19 +162,8 @@ impl Checker<'_> {
             let to = self.policy(&rule.to);
             rules.extend(to.map(|to| (networks, to)));
         }
-        let default = match &by_network.default {
-            Some(default) => self.policy(default).map(Box::new),
-            None => {
-                self.findings
-                    .warning(
-                        "no_default",
-                        written.place,
-                        "clients in none of the networks get no answer",
-                    )
-                    .hint("add `default`, or expect their NODATA and 503");
-                None
-            }
-        };
+        let without = "clients in none of the networks get no answer";
+        let default = self.default(&by_network.default, written.place, without);
         if rules.is_empty()
             && default.is_none()
             && given(&by_network.rules).is_none_or(|(rules, _)| rules.is_empty())

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::compare::{Cannot, Peer, Place, Program, Programs, Running, Server, Work};
-use std::net::{SocketAddr, TcpListener};
+use crate::ports;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,16 +28,11 @@ fn programs() -> Programs {
     }
 }
 
-fn free_port() -> SocketAddr {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("its address")
-}
-
 fn place(folder: &Path) -> Place {
     Place {
         folder: folder.to_owned(),
-        address: free_port(),
-        control: free_port(),
+        address: ports::free().expect("a free port"),
+        control: ports::free().expect("a free port"),
     }
 }
 
