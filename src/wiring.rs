@@ -11,8 +11,17 @@ use steering::spec::{Policy, Publish, TableSpec};
 
 /// Builds zones and routes and puts them in the planes of the table to be compiled.
 pub fn planes(checked: &mut Checked, problems: &mut Vec<Problem>) {
+    let rules = dns_rules(checked);
+    checked.table.planes.insert(Arc::new(rules));
     zones(checked, problems);
     routes(checked, problems);
+}
+
+fn dns_rules(checked: &Checked) -> dns::Rules {
+    dns::Rules {
+        client_subnet: checked.edns_client_subnet,
+        payload: checked.dns.udp_payload,
+    }
 }
 
 fn zones(checked: &mut Checked, problems: &mut Vec<Problem>) {

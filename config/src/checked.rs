@@ -33,6 +33,8 @@ pub struct Checked {
     pub listen: Listen,
     /// Whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How DNS queries are answered.
+    pub dns: Dns,
     /// Bounds of client requests.
     pub http: HttpLimits,
     /// Threads; `None` for as many as the machine has cores.
@@ -223,6 +225,13 @@ pub struct Certificate {
     pub cert: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+/// How DNS queries are answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// The most octets of an answer over UDP.
+    pub udp_payload: u16,
 }
 
 /// Bounds of client requests.

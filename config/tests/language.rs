@@ -20,6 +20,7 @@ metrics: { region_prefix: edge }
 log: { format: json, level: debug }
 access_log: { path: logs/access.log }
 http: { header_timeout: 5s, max_header_bytes: 8192, max_headers: 50 }
+dns: { udp_payload: 4096 }
 geoip:
   database: city.mmdb
   asn_database: asn.mmdb
@@ -122,6 +123,7 @@ fn the_node_is_as_written() {
         ["10.0.0.0/8", "::1/128"]
     );
     assert!(!checked.edns_client_subnet);
+    assert_eq!(checked.dns.udp_payload, 4096);
     assert_eq!(checked.region_prefix, "edge");
     assert_eq!(
         (

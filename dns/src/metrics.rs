@@ -36,7 +36,7 @@ impl Observe for () {
 
 /// The counters of the DNS plane.
 pub struct Metrics {
-    queries: [IntCounter; 2],
+    queries: [IntCounter; Transport::ALL.len()],
     responses: [IntCounter; Rcode::ALL.len()],
     steered: Family<(Option<Arc<str>>, Verdict)>,
     services: Family<Arc<str>>,
@@ -90,8 +90,7 @@ impl Metrics {
             "From a packet read to its response made; one in 64 is timed.",
         );
         Ok(Self {
-            queries: [Transport::Udp, Transport::Tcp]
-                .map(|t| queries.with_label_values(&[t.name()])),
+            queries: Transport::ALL.map(|t| queries.with_label_values(&[t.name()])),
             responses: Rcode::ALL.map(|rcode| responses.with_label_values(&[rcode.name()])),
             steered: Family::new(steered, &["other", "other"]),
             services: Family::new(services, &["other"]),
@@ -133,10 +132,8 @@ impl Metrics {
         outcome: &Outcome<'_>,
         observe: &dyn Observe,
     ) {
-        let [udp, tcp] = &self.queries;
-        match transport {
-            Transport::Udp => udp.inc(),
-            Transport::Tcp => tcp.inc(),
+        if let Some(counter) = self.queries.get(transport.index()) {
+            counter.inc();
         }
         match outcome {
             Outcome::Dropped => self.dropped.inc(),

@@ -14,17 +14,39 @@ use std::ops::Range;
 pub enum Transport {
     /// One datagram, and the answer in one.
     Udp,
-    /// A stream, with a length before each message.
+    /// A stream, with a length before each message (RFC 7766).
     Tcp,
+    /// The same within TLS (RFC 7858).
+    Tls,
+    /// One HTTP exchange (RFC 8484).
+    Https,
+    /// One QUIC stream (RFC 9250).
+    Quic,
 }
 
 impl Transport {
+    /// All of them, in the order of [`Transport::index`].
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https, Self::Quic];
+
+    /// Its position in [`Transport::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "dot",
+            Self::Https => "doh",
+            Self::Quic => "doq",
         }
+    }
+
+    /// Whether what passes cannot be read on the way.
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Https | Self::Quic)
     }
 }
 

@@ -16,8 +16,9 @@ const MIN_PAYLOAD: u16 = 512;
 /// The UDP payload that survives without fragmentation almost anywhere.
 pub const DEFAULT_PAYLOAD: u16 = 1232;
 
-/// How packets are answered.
-#[derive(Clone, Copy, Debug)]
+/// How packets are answered. Stored in [`steering::Planes`] beside the zones, so that a reload changes both
+/// at once.
+#[derive(Clone, Debug)]
 pub struct Rules {
     /// Whether client subnet (RFC 7871) is used. If not, the option is as unknown as any other.
     pub client_subnet: bool,
@@ -25,12 +26,22 @@ pub struct Rules {
     pub payload: u16,
 }
 
+/// What holds where nothing was set.
+static DEFAULT: Rules = Rules {
+    client_subnet: true,
+    payload: DEFAULT_PAYLOAD,
+};
+
 impl Default for Rules {
     fn default() -> Self {
-        Self {
-            client_subnet: true,
-            payload: DEFAULT_PAYLOAD,
-        }
+        DEFAULT.clone()
+    }
+}
+
+impl Rules {
+    /// Those that came with a snapshot.
+    pub fn of(snapshot: &Snapshot) -> &Self {
+        snapshot.table().planes().find().unwrap_or(&DEFAULT)
     }
 }
 
@@ -132,7 +143,7 @@ pub fn respond_into<'a>(
 /// The most octets of the response (RFC 6891 §6.2.3: less than 512 means 512).
 fn limit(query: &Query, rules: &Rules) -> usize {
     let payload = match (query.transport, query.edns) {
-        (Transport::Tcp, _) => u16::MAX,
+        (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => u16::MAX,
         (Transport::Udp, Some(edns)) => edns
             .payload
             .max(MIN_PAYLOAD)

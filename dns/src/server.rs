@@ -29,11 +29,9 @@ const PORT_TRIES: usize = 16;
 /// The receive and send buffers asked of the system for each UDP socket, in octets.
 const SOCKET_BUFFER: usize = 4 << 20;
 
-/// What an operator can set.
+/// What an operator can set, for as long as the server runs. What a reload may change is in [`Rules`].
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How packets are answered.
-    pub rules: Rules,
     /// The most TCP connections at a time; further ones are closed at once and counted.
     pub tcp_connections: usize,
     /// How long a TCP connection may take from one complete query to the next, and for an answer to be
@@ -47,7 +45,6 @@ impl Default for Settings {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
-            rules: Rules::default(),
             tcp_connections: 1_024,
             tcp_idle: Duration::from_secs(10),
             udp_tasks: cores,
@@ -236,7 +233,7 @@ impl Shared {
             packet,
             peer,
             transport,
-            &self.settings.rules,
+            Rules::of(snapshot),
             |query| self.pairs.draw(query, draw),
             out,
         );

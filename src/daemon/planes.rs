@@ -142,16 +142,11 @@ impl Running {
 
 fn dns_settings(checked: &Checked) -> dns::Settings {
     let defaults = dns::Settings::default();
-    let rules = dns::Rules {
-        client_subnet: checked.edns_client_subnet,
-        ..defaults.rules
-    };
     let udp_tasks = checked
         .workers
         .and_then(NonZeroUsize::new)
         .unwrap_or(defaults.udp_tasks);
     dns::Settings {
-        rules,
         udp_tasks,
         ..defaults
     }

@@ -6,6 +6,7 @@
 mod checks;
 mod clients;
 mod compiled;
+mod dns;
 mod expect;
 mod names;
 mod node;
@@ -57,6 +58,7 @@ pub(crate) fn check(
     checker.steered_names_lie_in(&zones);
     let expectations = checker.expectations(config);
     let node = checker.node(config);
+    let dns = checker.dns(config);
     checker.compiled();
     if checker.findings.has_errors() {
         return None;
@@ -81,6 +83,7 @@ pub(crate) fn check(
         upstreams,
         listen: node.listen,
         trusted_proxies: node.trusted_proxies,
+        dns,
         http: node.http,
         workers: node.workers,
         state_dir: node.state_dir,

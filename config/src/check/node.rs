@@ -184,7 +184,7 @@ impl Checker<'_> {
         }
     }
 
-    fn within(
+    pub(super) fn within(
         &mut self,
         written: &Option<Written<u32>>,
         default: u32,

@@ -65,6 +65,11 @@ pub const SOA_EXPIRE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// `zones.*.soa.minimum`.
 pub const SOA_MINIMUM: Duration = Duration::from_secs(60);
 
+/// `dns.udp_payload`: what survives without fragmentation almost anywhere.
+pub const UDP_PAYLOAD: u32 = 1_232;
+/// What `dns.udp_payload` may be (RFC 6891 §6.2.3).
+pub const UDP_PAYLOADS: RangeInclusive<u32> = 512..=65_535;
+
 /// `http.header_timeout`.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// `http.max_header_bytes`.

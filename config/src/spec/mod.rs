@@ -4,6 +4,7 @@
 //! of keys are what the JSON Schema says of them.
 
 pub mod defaults;
+mod dns;
 mod expect;
 mod leaf;
 mod node;
@@ -12,6 +13,7 @@ mod policy;
 mod pools;
 mod services;
 
+pub use dns::*;
 pub use expect::*;
 pub use leaf::*;
 pub use node::*;
@@ -71,6 +73,8 @@ pub struct Config {
     pub latency_map: Option<W<Vec<W<LatencyRow>>>>,
     /// Where Rhumb listens.
     pub listen: Option<W<Listen>>,
+    /// How DNS queries are answered.
+    pub dns: Option<W<Dns>>,
     /// Bounds of client requests.
     pub http: Option<W<HttpLimits>>,
     /// Names of metrics.

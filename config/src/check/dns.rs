@@ -1,0 +1,21 @@
+//! How DNS queries are answered: payloads, and what else is told beside the records.
+
+use super::Checker;
+use crate::checked::Dns;
+use crate::de::given;
+use crate::spec::{self, defaults};
+
+impl Checker<'_> {
+    pub(super) fn dns(&mut self, config: &spec::Config) -> Dns {
+        let default = spec::Dns::default();
+        let written = given(&config.dns).map_or(&default, |(dns, _)| dns);
+        let payload = self.within(
+            &written.udp_payload,
+            defaults::UDP_PAYLOAD,
+            defaults::UDP_PAYLOADS,
+        );
+        Dns {
+            udp_payload: payload as u16,
+        }
+    }
+}
