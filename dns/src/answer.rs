@@ -178,8 +178,8 @@ impl<'a> Answer<'a> {
         });
     }
 
-    fn push_set(&mut self, set: &'a RrSet) {
-        for data in &set.data {
+    fn push_set(&mut self, set: RrSet<'a>) {
+        for data in set.data() {
             self.push(set.rtype, set.ttl, Data::Wire(data));
         }
     }
@@ -219,7 +219,8 @@ impl<'a> Lookup<'a, '_> {
             let next = match found {
                 Found::Node(node) => self.node(zone, node),
                 Found::Delegation(cut) => self.referral(zone, cut, link == 0),
-                Found::Nothing => {
+                // A DNAME is not followed yet: zones with one are refused.
+                Found::Dname(_) | Found::Nothing => {
                     self.authoritative();
                     // RFC 6604 §2: the code is that of the last name.
                     self.answer.rcode = Rcode::NxDomain;
@@ -244,7 +245,7 @@ impl<'a> Lookup<'a, '_> {
     }
 
     /// The name exists, or a wildcard stands for it.
-    fn node(&mut self, zone: &'a Zone, node: &'a Node) -> Next {
+    fn node(&mut self, zone: &'a Zone, node: Node<'a>) -> Next {
         self.authoritative();
         let qtype = self.query.rtype;
         if let Some(cname) = node.set(RType::CNAME)
@@ -252,12 +253,12 @@ impl<'a> Lookup<'a, '_> {
         {
             return self.cname(cname);
         }
-        if let Some(steered) = &node.steered
+        if let Some(steered) = node.steered
             && let Some(next) = steer::steered(self, zone, node, steered)
         {
             return next;
         }
-        if qtype == RType::ANY && (!node.sets.is_empty() || node.steered.is_some()) {
+        if qtype == RType::ANY && (node.has_records() || node.steered.is_some()) {
             // RFC 8482 §4.2: the question is answered, with nothing worth amplifying.
             self.answer.push(
                 RType::HINFO,
@@ -273,13 +274,9 @@ impl<'a> Lookup<'a, '_> {
         Next::Done
     }
 
-    fn cname(&mut self, cname: &'a RrSet) -> Next {
+    fn cname(&mut self, cname: RrSet<'a>) -> Next {
         self.answer.push_set(cname);
-        match cname
-            .data
-            .first()
-            .and_then(|target| Name::from_wire(target))
-        {
+        match cname.data().next().and_then(Name::from_wire) {
             // RFC 8482 §4.2 is for names without a CNAME; with one, that is the answer to ANY.
             Some(target) if self.query.rtype != RType::ANY => Next::Follow(target),
             _ => Next::Done,
@@ -287,20 +284,20 @@ impl<'a> Lookup<'a, '_> {
     }
 
     /// RFC 1034 §4.3.2 step 3b: the name servers of the child zone, and their addresses if we have them.
-    fn referral(&mut self, zone: &'a Zone, cut: &'a Node, is_first: bool) -> Next {
+    fn referral(&mut self, zone: &'a Zone, cut: Node<'a>, is_first: bool) -> Next {
         // Behind a CNAME of ours the resolver asks again by itself; AA stays with the answer section.
         let Some(servers) = cut.set(RType::NS).filter(|_| is_first) else {
             return Next::Done;
         };
-        for data in &servers.data {
+        for data in servers.data() {
             self.answer.authority.push(Record {
-                owner: Owner::Zone(&cut.name),
+                owner: Owner::Zone(cut.name),
                 rtype: RType::NS,
                 ttl: servers.ttl,
                 data: Data::Wire(data),
             });
         }
-        for data in &servers.data {
+        for data in servers.data() {
             self.glue(zone, data);
         }
         Next::Done
@@ -314,13 +311,12 @@ impl<'a> Lookup<'a, '_> {
             return;
         };
         for set in node
-            .sets
-            .iter()
+            .sets()
             .filter(|set| matches!(set.rtype, RType::A | RType::AAAA))
         {
-            for data in &set.data {
+            for data in set.data() {
                 self.answer.additional.push(Record {
-                    owner: Owner::Zone(&node.name),
+                    owner: Owner::Zone(node.name),
                     rtype: set.rtype,
                     ttl: set.ttl,
                     data: Data::Wire(data),

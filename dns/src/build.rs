@@ -3,13 +3,17 @@
 //! What never happens here: no zone is built half. One problem anywhere and nothing is returned, so that
 //! the zones in use stay as they are.
 
+use crate::master::rdata::SOA_TAIL;
 use crate::master::{self, MAX_TTL, svcb};
-use crate::name::{Name, suffixes};
+use crate::name::{Name, labels, suffixes};
 use crate::rtype::RType;
-use crate::store::{Index, NONE, Node, RrSet, Steered, Zone, Zones, wildcard_parent};
+use crate::store::{Entry, Index, NONE, Steered, Zone, Zones, records, wildcard_parent};
 use crate::zone::{DEFAULT_TTL, SteeredName, ZoneProblem, ZoneSpec};
+use smallvec::SmallVec;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::btree_map;
+use steering::draw::mix;
 
 mod check;
 mod gather;
@@ -84,7 +88,7 @@ impl Zones {
                 }
             };
             match seen.entry(apex.clone()) {
-                Entry::Occupied(_) => {
+                btree_map::Entry::Occupied(_) => {
                     problems.push(problem(
                         spec,
                         "this zone is defined twice",
@@ -92,7 +96,7 @@ impl Zones {
                     ));
                     continue;
                 }
-                Entry::Vacant(slot) => slot.insert(&spec.apex),
+                btree_map::Entry::Vacant(slot) => slot.insert(&spec.apex),
             };
             drafts.push(gather::zone(spec, apex, &mut problems));
         }
@@ -159,47 +163,100 @@ fn compile_zone(draft: DraftZone<'_>) -> Option<Zone> {
         apex, mut nodes, ..
     } = draft;
     add_empty_non_terminals(&mut nodes, &apex);
-    let mut compiled: Vec<Node> = Vec::with_capacity(nodes.len());
-    for (name, draft) in nodes {
-        compiled.push(Node {
-            name: name.as_wire().into(),
-            sets: draft.sets.into_iter().map(compile_set).collect(),
-            steered: draft.steered.map(|(steered, _)| steered),
+    let mut nodes: Vec<(Name, Draft)> = nodes.into_iter().collect();
+    nodes.sort_by(|(a, _), (b, _)| canonical(a.as_wire(), b.as_wire()));
+    let mut octets = Vec::new();
+    let mut entries = Vec::with_capacity(nodes.len());
+    let mut steered = Vec::new();
+    for (name, mut draft) in nodes {
+        let at = octets.len();
+        octets.extend_from_slice(name.as_wire());
+        draft.sets.sort_by_key(|set| set.rtype);
+        for set in &draft.sets {
+            let data = set.data.iter().map(|data| &**data);
+            records::push_set(&mut octets, set.rtype, set.ttl, data);
+        }
+        entries.push(Entry {
+            at: at as u32,
+            len: (octets.len() - at) as u32,
             cut: NONE,
             wildcard: NONE,
+            steered: draft.steered.map_or(NONE, |(decides, _)| {
+                steered.push(*decides);
+                steered.len() as u32 - 1
+            }),
+            dname: draft.sets.iter().any(|set| set.rtype == RType::DNAME),
         });
     }
-    let index = Index::new(compiled.iter().map(|node| &*node.name));
-    let max_labels = compiled
-        .iter()
-        .map(|node| crate::name::labels(&node.name))
-        .max()
-        .unwrap_or(0);
     let mut zone = Zone {
         soa: Box::default(),
         soa_ttl: 0,
         negative_ttl: 0,
-        nodes: compiled,
-        index,
-        max_labels,
+        content: 0,
+        entries: entries.into_boxed_slice(),
+        octets: octets.into_boxed_slice(),
+        steered: steered.into_boxed_slice(),
+        index: Index::default(),
+        max_labels: 0,
         apex,
     };
+    let names: Vec<&[u8]> = (0..zone.entries.len() as u32)
+        .filter_map(|i| Some(zone.at(i)?.name))
+        .collect();
+    let max_labels = names.iter().map(|name| labels(name)).max().unwrap_or(0);
+    let index = Index::new(names.into_iter());
+    (zone.max_labels, zone.index) = (max_labels, index);
     link(&mut zone);
     let soa = zone.node(zone.apex.as_wire())?.set(RType::SOA)?;
-    let (ttl, data) = (soa.ttl, soa.data.first()?.clone());
+    let (ttl, data): (u32, Box<[u8]>) = (soa.ttl, soa.data().next()?.into());
     let minimum = data
         .last_chunk()
         .map_or(0, |minimum| u32::from_be_bytes(*minimum));
     (zone.soa_ttl, zone.negative_ttl, zone.soa) = (ttl, ttl.min(minimum), data);
+    zone.content = content(&zone);
     Some(zone)
 }
 
-fn compile_set(set: DraftSet) -> RrSet {
-    RrSet {
-        rtype: set.rtype,
-        ttl: set.ttl,
-        data: set.data.into_boxed_slice(),
+/// Canonical order (RFC 4034 §6.1): by label from the right, octet by octet.
+fn canonical(a: &[u8], b: &[u8]) -> Ordering {
+    let labels = |name| suffixes(name).collect::<SmallVec<[&[u8]; 16]>>();
+    let label = |suffix: &[u8]| {
+        let len = suffix.first().map_or(0, |len| usize::from(*len));
+        suffix.get(1..1 + len).unwrap_or(&[]).to_vec()
+    };
+    let (a, b) = (labels(a), labels(b));
+    let pairs = a.iter().rev().zip(b.iter().rev());
+    pairs
+        .map(|(a, b)| label(a).cmp(&label(b)))
+        .find(|order| order.is_ne())
+        .unwrap_or(a.len().cmp(&b.len()))
+}
+
+/// See [`Zone::content`].
+fn content(zone: &Zone) -> u64 {
+    let mut hash = 0;
+    for record in zone.records() {
+        let data = match record.rtype {
+            // All but the serial.
+            RType::SOA => record.data.len().checked_sub(SOA_TAIL).map_or(0, |at| {
+                let (names, numbers) = record.data.split_at(at);
+                octets(names, octets(numbers.get(4..).unwrap_or(&[]), 0))
+            }),
+            _ => octets(record.data, 0),
+        };
+        let fixed = u64::from(record.rtype.0) << 32 | u64::from(record.ttl);
+        hash = mix(mix(octets(record.owner, hash), fixed), data);
     }
+    hash
+}
+
+/// A fixed hash of octets, eight at a time.
+fn octets(octets: &[u8], seed: u64) -> u64 {
+    let words = octets.chunks(8).map(|chunk| {
+        let octets = chunk.iter();
+        octets.fold(0_u64, |word, octet| word << 8 | u64::from(*octet))
+    });
+    words.fold(mix(octets.len() as u64, seed), |hash, word| mix(word, hash))
 }
 
 /// Names that exist only because something is below them (RFC 4592 §2.2.2).
@@ -223,33 +280,22 @@ fn add_empty_non_terminals(nodes: &mut BTreeMap<Name, Draft>, apex: &Name) {
 
 /// Works out for each name which delegation it is under and which wildcard stands below it.
 fn link(zone: &mut Zone) {
-    let position = |zone: &Zone, name: &[u8]| {
-        zone.index.find(name, |i| {
-            zone.nodes
-                .get(i as usize)
-                .is_some_and(|node| *node.name == *name)
-        })
-    };
     let apex = zone.apex.as_wire().len();
-    for i in 0..zone.nodes.len() {
-        let Some(name) = zone.nodes.get(i).map(|node| node.name.clone()) else {
-            continue;
-        };
+    for i in 0..zone.entries.len() as u32 {
+        let Some(node) = zone.at(i) else { continue };
         // The topmost NS below the apex is the cut; what is deeper is the child's.
-        let above = suffixes(&name).take_while(|suffix| suffix.len() > apex);
+        let above = suffixes(node.name).take_while(|suffix| suffix.len() > apex);
         let cut = above
-            .filter_map(|suffix| position(zone, suffix))
-            .filter(|at| {
-                zone.at(*at)
-                    .is_some_and(|node| node.set(RType::NS).is_some())
-            })
-            .last();
-        if let (Some(cut), Some(node)) = (cut, zone.nodes.get_mut(i)) {
-            node.cut = cut;
+            .filter_map(|suffix| zone.node(suffix))
+            .filter(|node| node.set(RType::NS).is_some())
+            .last()
+            .map(|node| node.position);
+        let parent = wildcard_parent(node.name).and_then(|above| zone.position(above));
+        if let (Some(cut), Some(entry)) = (cut, zone.entries.get_mut(i as usize)) {
+            entry.cut = cut;
         }
-        let parent = wildcard_parent(&name).and_then(|above| position(zone, above));
-        if let Some(node) = parent.and_then(|parent| zone.nodes.get_mut(parent as usize)) {
-            node.wildcard = i as u32;
+        if let Some(entry) = parent.and_then(|parent| zone.entries.get_mut(parent as usize)) {
+            entry.wildcard = i;
         }
     }
 }

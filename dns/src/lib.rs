@@ -36,5 +36,5 @@ pub use respond::{Outcome, Rules, respond, respond_into};
 pub use rtype::RType;
 pub use server::{BindError, Server, Settings};
 pub use steer::MAX_ADDRESSES;
-pub use store::Zones;
+pub use store::{Zone, ZoneRecord, Zones};
 pub use zone::{SoaSpec, SteeredName, ZoneProblem, ZoneSpec};

@@ -22,7 +22,7 @@ pub const MAX_ADDRESSES: usize = 8;
 pub(crate) fn steered<'a>(
     lookup: &mut Lookup<'a, '_>,
     zone: &'a Zone,
-    node: &'a Node,
+    node: Node<'a>,
     steered: &'a Steered,
 ) -> Option<Next> {
     let qtype = lookup.query.rtype;
@@ -36,7 +36,7 @@ pub(crate) fn steered<'a>(
     };
     let decision = decide(lookup, steered, family);
     if let Some(target) =
-        hostname(lookup.snapshot, &decision).filter(|_| *node.name != *zone.apex.as_wire())
+        hostname(lookup.snapshot, &decision).filter(|_| node.name != zone.apex.as_wire())
     {
         lookup.answer.push(
             RType::CNAME,

@@ -9,6 +9,11 @@ use crate::rtype::RType;
 use steering::ServiceId;
 use steering::draw::mix;
 
+pub(crate) mod records;
+
+pub use records::ZoneRecord;
+pub(crate) use records::{Entry, Node, RrSet};
+
 /// No node: what an index says when there is none.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -24,36 +29,23 @@ pub struct Zones {
 
 /// One zone.
 #[derive(Debug)]
-pub(crate) struct Zone {
+pub struct Zone {
     pub(crate) apex: Name,
     /// The SOA's RDATA.
     pub(crate) soa: Box<[u8]>,
     pub(crate) soa_ttl: u32,
     /// The TTL of negative answers (RFC 2308 §5): the lesser of the SOA's TTL and its MINIMUM.
     pub(crate) negative_ttl: u32,
-    pub(crate) nodes: Vec<Node>,
+    /// See [`Zone::content`].
+    pub(crate) content: u64,
+    /// The names, in canonical order (RFC 4034 §6.1): the apex first, what is below a name right behind it.
+    pub(crate) entries: Box<[Entry]>,
+    /// Names and record sets, one name's beside each other: see [`records`].
+    pub(crate) octets: Box<[u8]>,
+    /// What decides at steered names.
+    pub(crate) steered: Box<[Steered]>,
     pub(crate) index: Index,
     pub(crate) max_labels: usize,
-}
-
-/// A name that exists: with records, steered, or an empty non-terminal (RFC 4592 §2.2.2).
-#[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) name: Box<[u8]>,
-    pub(crate) sets: Box<[RrSet]>,
-    pub(crate) steered: Option<Box<Steered>>,
-    /// The delegation at or above this name, as a node; [`NONE`] for authoritative names.
-    pub(crate) cut: u32,
-    /// The `*` child (RFC 4592 §3.3.1: the source of synthesis below here), or [`NONE`].
-    pub(crate) wildcard: u32,
-}
-
-/// All records of one name and type.
-#[derive(Debug)]
-pub(crate) struct RrSet {
-    pub(crate) rtype: RType,
-    pub(crate) ttl: u32,
-    pub(crate) data: Box<[Box<[u8]>]>,
 }
 
 /// What decides at a steered name.
@@ -70,18 +62,14 @@ pub(crate) struct Steered {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Found<'a> {
     /// It exists, or a wildcard stands for it.
-    Node(&'a Node),
+    Node(Node<'a>),
     /// It is at or below this delegation.
-    Delegation(&'a Node),
+    Delegation(Node<'a>),
+    /// It is below this name, which has a DNAME (RFC 6672 §3.2): the name itself is a [`Found::Node`].
+    #[allow(dead_code)] // not followed yet
+    Dname(Node<'a>),
     /// It does not exist.
     Nothing,
-}
-
-impl Node {
-    #[inline]
-    pub(crate) fn set(&self, rtype: RType) -> Option<&RrSet> {
-        self.sets.iter().find(|set| set.rtype == rtype)
-    }
 }
 
 impl Zones {
@@ -130,35 +118,59 @@ impl Zones {
 
     /// How many names exist in all zones, empty non-terminals included.
     pub fn names(&self) -> usize {
-        self.zones.iter().map(|zone| zone.nodes.len()).sum()
+        self.zones.iter().map(|zone| zone.entries.len()).sum()
+    }
+
+    /// Each zone.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Zone> {
+        self.zones.iter()
+    }
+
+    /// The zone that begins at `apex`.
+    pub fn at(&self, apex: &Name) -> Option<&Zone> {
+        let same = |i: u32| {
+            self.zones
+                .get(i as usize)
+                .is_some_and(|zone| zone.apex == *apex)
+        };
+        let i = self.apexes.find(apex.as_wire(), same)?;
+        self.zones.get(i as usize)
     }
 }
 
 impl Zone {
     #[inline]
-    pub(crate) fn node(&self, name: &[u8]) -> Option<&Node> {
-        let same = |i: u32| {
-            self.nodes
-                .get(i as usize)
-                .is_some_and(|node| *node.name == *name)
-        };
-        self.index
-            .find(name, same)
-            .and_then(|i| self.nodes.get(i as usize))
+    pub(crate) fn node(&self, name: &[u8]) -> Option<Node<'_>> {
+        self.at(self.position(name)?)
     }
 
+    /// Which of the zone's names `name` is.
     #[inline]
-    pub(crate) fn at(&self, index: u32) -> Option<&Node> {
-        self.nodes.get(index as usize)
+    pub(crate) fn position(&self, name: &[u8]) -> Option<u32> {
+        let same = |i: u32| {
+            let at = self.entries.get(i as usize).map(|entry| entry.at as usize);
+            // A wire name ends itself: what begins with it is it.
+            at.and_then(|at| self.octets.get(at..))
+                .is_some_and(|octets| octets.starts_with(name))
+        };
+        self.index.find(name, same)
+    }
+
+    /// The name at a position; `None` for [`NONE`].
+    #[inline]
+    pub(crate) fn at(&self, position: u32) -> Option<Node<'_>> {
+        Node::new(self, position)
     }
 
     /// Looks `name` up, which is within this zone.
     #[inline]
     pub(crate) fn find(&self, name: &[u8], rtype: RType) -> Found<'_> {
         if let Some(node) = self.node(name) {
-            return match self.at(node.cut) {
+            return match self.at(node.entry.cut) {
                 // DS is the one type the parent is authoritative for at the cut itself.
-                Some(cut) if rtype == RType::DS && cut.name == node.name => Found::Node(node),
+                Some(cut) if rtype == RType::DS && cut.position == node.position => {
+                    Found::Node(node)
+                }
                 Some(cut) => Found::Delegation(cut),
                 None => Found::Node(node),
             };
@@ -171,7 +183,14 @@ impl Zone {
         else {
             return Found::Nothing;
         };
-        match (self.at(encloser.cut), self.at(encloser.wildcard)) {
+        // Nothing exists below a DNAME, so its owner is the closest encloser of all names below it.
+        if encloser.entry.dname && !encloser.is_delegated() {
+            return Found::Dname(encloser);
+        }
+        match (
+            self.at(encloser.entry.cut),
+            self.at(encloser.entry.wildcard),
+        ) {
             (Some(cut), _) => Found::Delegation(cut),
             (None, Some(wildcard)) => Found::Node(wildcard),
             (None, None) => Found::Nothing,

@@ -157,7 +157,10 @@ fn records_are_held_against_each_other() {
             &["it has two different SOA records"],
         ),
         ("*.a 300 NS x.test.", &["a wildcard cannot be delegated"]),
-        ("a 300 TYPE39 \\# 1 00", &["DNAME is not served here"]),
+        (
+            "a 300 DNAME b\na 300 DNAME c",
+            &["a.example. has more than one DNAME"],
+        ),
     ] {
         says(&in_file(text), expected);
     }

@@ -62,9 +62,9 @@ fn record_set(zone: &DraftZone<'_>, name: &Name, set: &DraftSet, problems: &mut 
             "it has two different SOA records".to_owned(),
             "keep one of them",
         ),
-        RType::DNAME => say(
-            format!("{name}: DNAME is not served here"),
-            "use a wildcard CNAME or a zone of its own",
+        RType::DNAME if set.data.len() > 1 => say(
+            format!("{name} has more than one DNAME"),
+            "keep one of them",
         ),
         RType::NS if name.is_wildcard() => {
             say(

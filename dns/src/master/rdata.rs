@@ -47,6 +47,7 @@ fn grammar(rtype: RType) -> Option<&'static [Field]> {
         RType::A => &[V4],                                // RFC 1035 §3.4.1
         RType::AAAA => &[V6],                             // RFC 3596 §2.2
         RType::NS | RType::CNAME | RType::PTR => &[Name], // RFC 1035 §3.3
+        RType::DNAME => &[Name],                          // RFC 6672 §2.1
         RType::SOA => &[Name, Name, U32, Seconds, Seconds, Seconds, Seconds], // RFC 1035 §3.3.13
         RType::MX | RType::AFSDB | RType::KX => &[U16, Name], // RFC 1035 §3.3.9, RFC 1183, RFC 2230
         RType::TXT | RType::SPF => &[Texts],              // RFC 1035 §3.3.14
@@ -132,7 +133,7 @@ fn is_sound(rtype: RType, wire: &[u8]) -> bool {
     match rtype {
         RType::A => wire.len() == 4,
         RType::AAAA => wire.len() == 16,
-        RType::NS | RType::CNAME | RType::PTR => is_name(Some(wire)),
+        RType::NS | RType::CNAME | RType::PTR | RType::DNAME => is_name(Some(wire)),
         RType::MX => is_name(wire.get(2..)),
         RType::SOA => name_len(wire).is_some_and(|mname| {
             let rname = wire.get(mname..).and_then(name_len);
