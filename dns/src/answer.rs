@@ -41,6 +41,8 @@ pub struct Answer<'a> {
     pub scope: u8,
     /// What was decided for the last steered name on the way, if there was one.
     pub decision: Option<(ServiceId, Decision)>,
+    /// The zone of the query name, by its position among the [`Zones`]; `None` when it is in none.
+    pub zone: Option<u32>,
 }
 
 /// One record of an answer.
@@ -138,6 +140,7 @@ impl<'a> Answer<'a> {
             ede: None,
             scope: 0,
             decision: None,
+            zone: None,
         }
     }
 
@@ -215,6 +218,9 @@ impl<'a> Lookup<'a, '_> {
                 }
                 return;
             };
+            if link == 0 {
+                self.answer.zone = Some(zone.position);
+            }
             let found = zone.find(name.as_wire(), self.query.rtype);
             let next = match found {
                 Found::Node(node) => self.node(zone, node),

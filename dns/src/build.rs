@@ -144,7 +144,10 @@ fn problem_at(
 }
 
 fn compile(drafts: Vec<DraftZone<'_>>) -> Zones {
-    let zones: Vec<Zone> = drafts.into_iter().filter_map(compile_zone).collect();
+    let mut zones: Vec<Zone> = drafts.into_iter().filter_map(compile_zone).collect();
+    for (zone, position) in zones.iter_mut().zip(0..) {
+        zone.position = position;
+    }
     let apexes = Index::new(zones.iter().map(|zone| zone.apex.as_wire()));
     let max_labels = zones
         .iter()
@@ -189,6 +192,7 @@ fn compile_zone(draft: DraftZone<'_>) -> Option<Zone> {
         });
     }
     let mut zone = Zone {
+        position: 0,
         soa: Box::default(),
         soa_ttl: 0,
         negative_ttl: 0,

@@ -4,16 +4,15 @@
 //! What never happens here: nothing is registered twice, nothing is served over HTTP (that is the
 //! binary's).
 
-use crate::answer::Answer;
-use crate::query::{Query, Rcode, Transport};
-use crate::respond::Outcome;
+use crate::query::{Rcode, Transport};
+use crate::respond::{Decided, Outcome};
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
-use steering::{Decision, Snapshot, Verdict};
+use steering::{RegionId, Snapshot, Verdict};
 
 /// The most services with a series of their own; the others are counted together as `other`.
 pub const MAX_SERVICES: usize = 1_000;
@@ -25,13 +24,13 @@ pub const TIMED_ONE_IN: u64 = 64;
 /// Told of every decision that DNS took: for traffic shares and the like. Called on the query path, so it
 /// must be quick and must not block.
 pub trait Observe: Send + Sync + 'static {
-    /// One decision, and the snapshot whose ids it uses.
-    fn on_decision(&self, snapshot: &Snapshot, decision: &Decision);
+    /// So many decisions for one region, and the snapshot whose ids they use.
+    fn on_decisions(&self, snapshot: &Snapshot, region: Option<RegionId>, count: u64);
 }
 
 /// Nobody listens.
 impl Observe for () {
-    fn on_decision(&self, _snapshot: &Snapshot, _decision: &Decision) {}
+    fn on_decisions(&self, _snapshot: &Snapshot, _region: Option<RegionId>, _count: u64) {}
 }
 
 /// The counters of the DNS plane.
@@ -129,7 +128,7 @@ impl Metrics {
         &self,
         transport: Transport,
         snapshot: &Snapshot,
-        outcome: &Outcome<'_>,
+        outcome: &Outcome,
         observe: &dyn Observe,
     ) {
         if let Some(counter) = self.queries.get(transport.index()) {
@@ -141,15 +140,12 @@ impl Metrics {
                 self.malformed.inc_by(u64::from(*rcode == Rcode::FormErr));
                 self.response(*rcode);
             }
-            Outcome::Answered {
-                query,
-                answer,
-                truncated,
-            } => {
-                self.truncated.inc_by(u64::from(*truncated));
-                self.response(answer.rcode);
-                self.decision(snapshot, answer, observe);
-                log(query, answer, snapshot);
+            Outcome::Answered(summary) => {
+                self.truncated.inc_by(u64::from(summary.truncated));
+                self.response(summary.rcode);
+                if let Some(decided) = &summary.decided {
+                    self.decision(snapshot, decided, observe);
+                }
             }
         }
     }
@@ -165,17 +161,14 @@ impl Metrics {
         }
     }
 
-    fn decision(&self, snapshot: &Snapshot, answer: &Answer<'_>, observe: &dyn Observe) {
-        let Some((service, decision)) = &answer.decision else {
-            return;
-        };
-        observe.on_decision(snapshot, decision);
+    fn decision(&self, snapshot: &Snapshot, decided: &Decided, observe: &dyn Observe) {
+        observe.on_decisions(snapshot, decided.region, 1);
         let table = snapshot.table();
-        let region = decision
+        let region = decided
             .region
             .and_then(|id| table.regions().get(id.index()))
             .map(|r| r.name.clone());
-        let verdict = decision.verdict;
+        let verdict = decided.verdict;
         self.steered
             .inc((region, verdict), MAX_REGIONS, |(region, verdict)| {
                 [
@@ -184,27 +177,13 @@ impl Metrics {
                 ]
                 .to_vec()
             });
-        if let Some(service) = table.services().get(service.index()) {
+        if let Some(service) = table.services().get(decided.service.index()) {
             self.services
                 .inc(service.name.clone(), MAX_SERVICES, |name| {
                     vec![name.to_string()]
                 });
         }
     }
-}
-
-fn log(query: &Query, answer: &Answer<'_>, snapshot: &Snapshot) {
-    tracing::debug!(
-        target: "rhumb::dns::query",
-        client = %query.client,
-        name = %query.name,
-        rtype = %query.rtype,
-        rcode = answer.rcode.name(),
-        verdict = answer.decision.as_ref().map(|(_, d)| d.verdict.name()),
-        scope = answer.scope,
-        generation = snapshot.generation(),
-        "answered"
-    );
 }
 
 /// The series of one metric, found without making label texts each time.

@@ -91,6 +91,18 @@ impl Query {
         }
     }
 
+    /// Reads a packet; `None` when it is not a query that could be answered. For tools and logs: the
+    /// server's way is [`respond_into`](crate::respond_into()).
+    pub fn read(
+        packet: &[u8],
+        client: IpAddr,
+        transport: Transport,
+        use_ecs: bool,
+    ) -> Option<Self> {
+        let parsed = parse(packet, client, transport, use_ecs).ok()?;
+        Some(parsed.query)
+    }
+
     /// The address to steer by, and whether it is the one of the client subnet option: that one when it
     /// tells anything, else the sender's (RFC 7871 §7.2.1).
     pub fn steer_by(&self) -> (IpAddr, bool) {

@@ -7,9 +7,10 @@ use crate::answer::{Answer, answer};
 use crate::edns::{Edns, Opt};
 use crate::encode::{self, Frame};
 use crate::query::{self, Parsed, Query, Rcode, Transport, Unanswerable};
+use crate::rtype::RType;
 use std::net::IpAddr;
 use std::ops::Range;
-use steering::Snapshot;
+use steering::{Decision, RegionId, ServiceId, Snapshot, Verdict};
 
 /// The UDP payload that every resolver must take without EDNS (RFC 1035 §4.2.1).
 const MIN_PAYLOAD: u16 = 512;
@@ -45,22 +46,70 @@ impl Rules {
     }
 }
 
-/// What became of one packet.
-#[derive(Debug)]
-pub enum Outcome<'a> {
+/// What became of one packet: what is counted, and nothing that would have to be allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
     /// No response: shorter than a header, or a response itself.
     Dropped,
     /// A response without records: not a query that could be answered.
     Rejected(Rcode),
     /// An answer.
-    Answered {
-        /// The query.
-        query: Box<Query>,
-        /// The answer.
-        answer: Box<Answer<'a>>,
-        /// Whether it was cut to its question.
-        truncated: bool,
-    },
+    Answered(Summary),
+}
+
+/// What is told of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The type that was asked for.
+    pub rtype: RType,
+    /// The response code.
+    pub rcode: Rcode,
+    /// Whether the response was cut to its question.
+    pub truncated: bool,
+    /// The client subnet scope of the answer, in bits.
+    pub scope: u8,
+    /// The zone that the question's name is in, by its position among the snapshot's
+    /// [`Zones`](crate::Zones); `None` when we have none.
+    pub zone: Option<u32>,
+    /// What was decided, when the name is steered.
+    pub decided: Option<Decided>,
+}
+
+/// What is told of a decision; the ids are those of the snapshot that answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The service.
+    pub service: ServiceId,
+    /// The chosen region.
+    pub region: Option<RegionId>,
+    /// How the decision ended.
+    pub verdict: Verdict,
+}
+
+impl Decided {
+    /// The countable part of a decision.
+    pub fn new(service: ServiceId, decision: &Decision) -> Self {
+        Self {
+            service,
+            region: decision.region,
+            verdict: decision.verdict,
+        }
+    }
+}
+
+impl Summary {
+    /// What a finished answer to a question of type `rtype` tells.
+    pub fn new(rtype: RType, answer: &Answer<'_>, truncated: bool) -> Self {
+        let decided = answer.decision.as_ref();
+        Self {
+            rtype,
+            rcode: answer.rcode,
+            truncated,
+            scope: answer.scope,
+            zone: answer.zone,
+            decided: decided.map(|(service, decision)| Decided::new(*service, decision)),
+        }
+    }
 }
 
 /// Answers one packet; `None`: no response. The entry for fuzzing and for transports that count nothing.
@@ -73,23 +122,24 @@ pub fn respond(
     draw: u64,
 ) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    match respond_into(snapshot, packet, peer, transport, rules, |_| draw, &mut out) {
+    let draw = |_: IpAddr, _: &[u8], _: RType| draw;
+    match respond_into(snapshot, packet, peer, transport, rules, draw, &mut out) {
         Outcome::Dropped => None,
-        Outcome::Rejected(_) | Outcome::Answered { .. } => Some(out),
+        Outcome::Rejected(_) | Outcome::Answered(_) => Some(out),
     }
 }
 
 /// Answers one packet by appending the response to `out`. `draw` gives the random number of the query,
-/// once it is parsed.
-pub fn respond_into<'a>(
-    snapshot: &'a Snapshot,
+/// once it is parsed: for the address that is steered by, the lower-cased wire name and the type.
+pub fn respond_into(
+    snapshot: &Snapshot,
     packet: &[u8],
     peer: IpAddr,
     transport: Transport,
     rules: &Rules,
-    draw: impl FnOnce(&Query) -> u64,
+    draw: impl FnOnce(IpAddr, &[u8], RType) -> u64,
     out: &mut Vec<u8>,
-) -> Outcome<'a> {
+) -> Outcome {
     let Some(head) = packet.first_chunk().copied() else {
         return Outcome::Dropped;
     };
@@ -120,7 +170,8 @@ pub fn respond_into<'a>(
             query,
             question: asked,
         }) => {
-            let answer = answer(snapshot, &query, draw(&query));
+            let draw = draw(query.steer_by().0, query.name.as_wire(), query.rtype);
+            let answer = answer(snapshot, &query, draw);
             let opt = query
                 .edns
                 .map(|edns| opt(&edns, rules, answer.rcode, Some(&answer)));
@@ -131,11 +182,7 @@ pub fn respond_into<'a>(
                 opt,
             };
             let truncated = encode::encode(&answer, &frame, out);
-            Outcome::Answered {
-                query: Box::new(query),
-                answer: Box::new(answer),
-                truncated,
-            }
+            Outcome::Answered(Summary::new(query.rtype, &answer, truncated))
         }
     }
 }

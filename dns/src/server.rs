@@ -4,22 +4,21 @@
 //! interpreted, and nothing queues: a datagram is answered by the task that read it, a connection's
 //! queries one after the other.
 
-use crate::metrics::{Metrics, Observe, TIMED_ONE_IN};
+use crate::metrics::{Metrics, Observe};
 use crate::query::Transport;
-use crate::respond::{Outcome, Rules, respond_into};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use steering::draw::mix;
-use steering::{Reader, Snapshot};
+use std::time::Duration;
+use steering::Reader;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+mod batch;
+mod lent;
 mod pairs;
 mod tcp;
 mod udp;
@@ -29,7 +28,8 @@ const PORT_TRIES: usize = 16;
 /// The receive and send buffers asked of the system for each UDP socket, in octets.
 const SOCKET_BUFFER: usize = 4 << 20;
 
-/// What an operator can set, for as long as the server runs. What a reload may change is in [`Rules`].
+/// What an operator can set, for as long as the server runs. What a reload may change is in
+/// [`Rules`](crate::Rules).
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The most TCP connections at a time; further ones are closed at once and counted.
@@ -87,6 +87,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     observe: Arc<dyn Observe>,
     pairs: pairs::Pairs,
+    workers: lent::Lent,
 }
 
 impl Server {
@@ -110,6 +111,7 @@ impl Server {
             metrics,
             observe,
             pairs: pairs::Pairs::new(),
+            workers: lent::Lent::new(batch::Worker::new),
         });
         let mut server = Self {
             sockets: Vec::new(),
@@ -212,57 +214,4 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
-}
-
-impl Shared {
-    /// Answers one packet into `out` and counts it. `false`: there is no response.
-    fn packet(
-        &self,
-        snapshot: &Snapshot,
-        packet: &[u8],
-        peer: IpAddr,
-        transport: Transport,
-        draws: &mut Draws,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        let draw = draws.next();
-        // The clock is read for few: it would cost more than a static answer does.
-        let started = draw.is_multiple_of(TIMED_ONE_IN).then(Instant::now);
-        let outcome = respond_into(
-            snapshot,
-            packet,
-            peer,
-            transport,
-            Rules::of(snapshot),
-            |query| self.pairs.draw(query, draw),
-            out,
-        );
-        if let Some(started) = started {
-            self.metrics.time(started.elapsed());
-        }
-        self.metrics
-            .count(transport, snapshot, &outcome, &*self.observe);
-        !matches!(outcome, Outcome::Dropped)
-    }
-}
-
-/// Where a task's draws come from: a counter, mixed with a seed of its own.
-struct Draws {
-    seed: u64,
-    count: u64,
-}
-
-impl Draws {
-    fn new() -> Self {
-        // The standard library's hash keys are random for each process and differ for each instance.
-        Self {
-            seed: RandomState::new().hash_one(0_u64),
-            count: 0,
-        }
-    }
-
-    fn next(&mut self) -> u64 {
-        self.count = self.count.wrapping_add(1);
-        mix(self.count, self.seed)
-    }
 }

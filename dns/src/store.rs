@@ -30,6 +30,8 @@ pub struct Zones {
 /// One zone.
 #[derive(Debug)]
 pub struct Zone {
+    /// Where it is among all zones: its id in what is counted.
+    pub(crate) position: u32,
     pub(crate) apex: Name,
     /// The SOA's RDATA.
     pub(crate) soa: Box<[u8]>,
@@ -104,6 +106,11 @@ impl Zones {
             };
         }
         found
+    }
+
+    /// The names of all zones, by position.
+    pub fn apexes(&self) -> impl ExactSizeIterator<Item = &Name> {
+        self.zones.iter().map(|zone| &zone.apex)
     }
 
     /// How many zones there are.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use steering::{Decision, Snapshot};
+use steering::{RegionId, Snapshot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
@@ -31,8 +31,8 @@ struct Running {
 struct Counting(AtomicU64);
 
 impl Observe for Counting {
-    fn on_decision(&self, _snapshot: &Snapshot, _decision: &Decision) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    fn on_decisions(&self, _snapshot: &Snapshot, _region: Option<RegionId>, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 }
 

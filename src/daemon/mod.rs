@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use steering::{Change, Decision, EndpointId, Reader, Snapshot, Timestamp};
+use steering::{Change, Decision, EndpointId, Reader, RegionId, Snapshot, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch as told};
 use tokio::time::timeout;
@@ -150,14 +150,14 @@ struct Observer {
 }
 
 impl dns::Observe for Observer {
-    fn on_decision(&self, snapshot: &Snapshot, decision: &Decision) {
-        Traffic::count(snapshot, decision);
+    fn on_decisions(&self, snapshot: &Snapshot, region: Option<RegionId>, count: u64) {
+        Traffic::count(snapshot, region, count);
     }
 }
 
 impl proxy::Observe for Observer {
     fn on_decision(&self, snapshot: &Snapshot, decision: &Decision) {
-        Traffic::count(snapshot, decision);
+        Traffic::count(snapshot, decision.region, 1);
     }
 
     fn on_connect(&self, snapshot: &Snapshot, endpoint: EndpointId, took: Duration) {

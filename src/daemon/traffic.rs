@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use steering::{Decision, Snapshot, TableSpec};
+use steering::{RegionId, Snapshot, TableSpec};
 
 /// How many seconds a share looks back.
 const WINDOW: usize = 60;
@@ -45,14 +45,14 @@ impl Traffic {
         spec.planes.insert(Arc::new(RegionCounters(list)));
     }
 
-    /// Counts one decision.
+    /// Counts decisions for one region.
     #[inline]
-    pub fn count(snapshot: &Snapshot, decision: &Decision) {
+    pub fn count(snapshot: &Snapshot, region: Option<RegionId>, count: u64) {
         let counters = snapshot.table().planes().find::<RegionCounters>();
-        if let (Some(counters), Some(region)) = (counters, decision.region)
+        if let (Some(counters), Some(region)) = (counters, region)
             && let Some(counter) = counters.0.get(region.index())
         {
-            counter.fetch_add(1, Ordering::Relaxed);
+            counter.fetch_add(count, Ordering::Relaxed);
         }
     }
 

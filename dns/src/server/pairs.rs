@@ -9,9 +9,9 @@
 //! The memory is a fixed table of words, without locks; a question that finds its place taken by
 //! another client's draws anew.
 
-use crate::query::Query;
 use crate::rtype::RType;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use steering::draw::mix;
@@ -27,7 +27,8 @@ const TICK_BITS: u32 = 14;
 /// The draws of the last moments.
 pub(super) struct Pairs {
     slots: Box<[AtomicU64]>,
-    hasher: RandomState,
+    /// Random for each process: who asks must not choose which place it gets.
+    secret: u64,
     started: Instant,
 }
 
@@ -61,21 +62,25 @@ impl Pairs {
     pub(super) fn new() -> Self {
         Self {
             slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-            hasher: RandomState::new(),
+            secret: RandomState::new().hash_one(1_u64),
             started: Instant::now(),
         }
     }
 
-    /// The draw of a question: `fresh`, or the one that the client's other question had.
-    pub(super) fn draw(&self, query: &Query, fresh: u64) -> u64 {
-        match address_type(query.rtype) {
-            Some(this) => self.draw_at(query, this, fresh, self.tick()),
-            None => fresh,
-        }
-    }
-
-    fn draw_at(&self, query: &Query, this: u8, fresh: u64, tick: u16) -> u64 {
-        let key = self.hasher.hash_one((query.steer_by().0, &query.name));
+    /// The draw of a question for the lower-cased wire `name`, asked at `tick`: `fresh`, or the one that
+    /// the client's other question had.
+    pub(super) fn draw(
+        &self,
+        client: IpAddr,
+        name: &[u8],
+        rtype: RType,
+        fresh: u64,
+        tick: u16,
+    ) -> u64 {
+        let Some(this) = address_type(rtype) else {
+            return fresh;
+        };
+        let key = self.key(client, name);
         let Some(slot) = self.slots.get(key as usize % SLOTS) else {
             return fresh;
         };
@@ -101,7 +106,25 @@ impl Pairs {
         mix(u64::from(word.seed), key)
     }
 
-    fn tick(&self) -> u16 {
+    /// Who asks for what, in a word that cannot be worked out without the secret.
+    fn key(&self, client: IpAddr, name: &[u8]) -> u64 {
+        let address = match client {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        let key = mix(mix(address as u64, self.secret), (address >> 64) as u64);
+        let mut chunks = name.chunks_exact(8);
+        let key = chunks.by_ref().fold(key, |key, chunk| {
+            let word = chunk.first_chunk().copied().unwrap_or_default();
+            mix(u64::from_le_bytes(word), key)
+        });
+        let rest = chunks.remainder().iter();
+        let rest = rest.fold(0, |rest, octet| rest << 8 | u64::from(*octet));
+        mix(rest, key)
+    }
+
+    /// The time now, as coarse as it is kept: to be read once a batch.
+    pub(super) fn tick(&self) -> u16 {
         let quarters = self.started.elapsed().as_millis() / u128::from(1000 / TICKS_A_SECOND);
         (quarters & ((1 << TICK_BITS) - 1)) as u16
     }
@@ -120,23 +143,14 @@ fn address_type(rtype: RType) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::IpAddr;
 
-    fn query(rtype: RType, client: [u8; 4]) -> Query {
-        let name = "api.test".parse().expect("a name");
-        Query::new(name, rtype, IpAddr::from(client))
-    }
+    const NAME: &[u8] = b"\x03api\x04test\0";
 
     #[test]
     fn other_types_of_one_client_share_a_draw_once() {
         let pairs = Pairs::new();
-        let ask = |rtype, client, fresh: u64, tick| {
-            pairs.draw_at(
-                &query(rtype, client),
-                address_type(rtype).expect("a type"),
-                fresh << 32,
-                tick,
-            )
+        let ask = |rtype, client: [u8; 4], fresh: u64, tick| {
+            pairs.draw(client.into(), NAME, rtype, fresh << 32, tick)
         };
         let one = [192, 0, 2, 1];
         let first = ask(RType::A, one, 1, 10);
@@ -164,10 +178,25 @@ mod tests {
     fn time_may_wrap() {
         let pairs = Pairs::new();
         let last = (1 << TICK_BITS) - 1;
-        let a = pairs.draw_at(&query(RType::A, [1, 2, 3, 4]), 1, 7 << 32, last);
-        assert_eq!(
-            pairs.draw_at(&query(RType::AAAA, [1, 2, 3, 4]), 2, 8 << 32, 1),
-            a
-        );
+        let ask = |rtype, fresh: u64, tick| {
+            pairs.draw(IpAddr::from([1, 2, 3, 4]), NAME, rtype, fresh << 32, tick)
+        };
+        let first = ask(RType::A, 7, last);
+        assert_eq!(ask(RType::AAAA, 8, 1), first);
+    }
+
+    #[test]
+    fn names_and_clients_of_any_length_have_keys_of_their_own() {
+        let pairs = Pairs::new();
+        let mut keys = std::collections::HashSet::new();
+        for client in ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db9::1"] {
+            let client: IpAddr = client.parse().expect("an address");
+            for length in 1..40 {
+                assert!(
+                    keys.insert(pairs.key(client, &vec![b'a'; length])),
+                    "{client} {length}"
+                );
+            }
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! Bounds: connections, the time from query to query, 64 KiB and two octets of input, and the answers of
 //! one turn. What never happens here: no query waits for a later one.
 
-use super::{Draws, Shared};
+use super::Shared;
+use super::batch::Batch;
 use crate::query::Transport;
 use bytes::{Buf, BytesMut};
 use std::net::IpAddr;
@@ -85,7 +86,6 @@ async fn connection(
     let mut turns = Turns {
         input: BytesMut::new(),
         out: Vec::new(),
-        draws: Draws::new(),
         peer,
     };
     if let Err(error) = turns.converse(&mut stream, &shared, &shutdown).await {
@@ -102,7 +102,6 @@ async fn connection(
 struct Turns {
     input: BytesMut,
     out: Vec<u8>,
-    draws: Draws,
     peer: IpAddr,
 }
 
@@ -117,7 +116,7 @@ impl Turns {
         // Counted from the last complete query, so that octets trickling in do not extend it.
         let mut deadline = Instant::now() + idle;
         loop {
-            let goes_on = self.answer(shared);
+            let goes_on = shared.turn(|batch| self.answer(batch));
             if !self.out.is_empty() {
                 timeout(idle, stream.write_all(&self.out)).await??;
                 self.out.clear();
@@ -153,21 +152,13 @@ impl Turns {
 
     /// Answers the complete queries, up to a turn's worth, all from one snapshot. `false` after something
     /// that gets no response: then the stream cannot be made sense of.
-    fn answer(&mut self, shared: &Shared) -> bool {
-        let snapshot = shared.reader.load();
+    fn answer(&mut self, batch: &mut Batch<'_>) -> bool {
         while let Some(length) = self.complete().filter(|_| self.out.len() < TURN) {
             self.input.advance(2);
             let packet = self.input.split_to(length);
             let begin = self.out.len();
             self.out.extend([0, 0]);
-            let answered = shared.packet(
-                &snapshot,
-                &packet,
-                self.peer,
-                Transport::Tcp,
-                &mut self.draws,
-                &mut self.out,
-            );
+            let answered = batch.packet(&packet, self.peer, Transport::Tcp, &mut self.out);
             if !answered {
                 self.out.truncate(begin);
                 return false;

@@ -4,7 +4,8 @@
 //! happens here: no datagram waits in a queue of ours; what the system's buffer cannot hold is dropped
 //! there, as UDP may.
 
-use super::{Draws, Shared};
+use super::Shared;
+use super::batch::Worker;
 use crate::query::Transport;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use smallvec::SmallVec;
@@ -86,7 +87,7 @@ pub(super) async fn serve(socket: Socket, shared: Arc<Shared>, shutdown: Cancell
         metas: [RecvMeta::default(); BATCH_SIZE],
         replies: Vec::with_capacity(BATCH_SIZE),
         out: Vec::with_capacity(BATCH_SIZE * 512),
-        draws: Draws::new(),
+        worker: Worker::new(),
         shared,
     };
     loop {
@@ -120,7 +121,7 @@ struct Task {
     replies: Vec<Reply>,
     /// All responses of a batch, one behind the other.
     out: Vec<u8>,
-    draws: Draws,
+    worker: Worker,
     shared: Arc<Shared>,
 }
 
@@ -139,35 +140,30 @@ impl Task {
 
     /// Answers what was received, all from one snapshot.
     fn answer(&mut self, received: usize) {
-        self.replies.clear();
-        self.out.clear();
-        let snapshot = self.shared.reader.load();
-        for (meta, slot) in self
-            .metas
-            .iter()
-            .zip(self.slots.chunks(SLOT))
-            .take(received)
-        {
-            let octets = slot.get(..meta.len).unwrap_or(slot);
-            for packet in octets.chunks(meta.stride.max(1)) {
-                let begin = self.out.len();
-                let peer = meta.addr.ip();
-                let answered = self.shared.packet(
-                    &snapshot,
-                    packet,
-                    peer,
-                    Transport::Udp,
-                    &mut self.draws,
-                    &mut self.out,
-                );
-                if answered {
-                    self.replies.push(Reply {
-                        to: meta.addr,
-                        from: meta.dst_ip,
-                        octets: begin..self.out.len(),
-                    });
+        let Self {
+            slots,
+            metas,
+            replies,
+            out,
+            worker,
+            shared,
+        } = self;
+        replies.clear();
+        out.clear();
+        shared.batch(worker, |batch| {
+            for (meta, slot) in metas.iter().zip(slots.chunks(SLOT)).take(received) {
+                let octets = slot.get(..meta.len).unwrap_or(slot);
+                for packet in octets.chunks(meta.stride.max(1)) {
+                    let begin = out.len();
+                    if batch.packet(packet, meta.addr.ip(), Transport::Udp, out) {
+                        replies.push(Reply {
+                            to: meta.addr,
+                            from: meta.dst_ip,
+                            octets: begin..out.len(),
+                        });
+                    }
                 }
             }
-        }
+        });
     }
 }

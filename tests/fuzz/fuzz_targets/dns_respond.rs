@@ -5,7 +5,7 @@
 
 #![no_main]
 
-use dns::{Answer, Ecs, Outcome, Query, Rules, Transport};
+use dns::{Answer, Ecs, Outcome, Query, Rules, Summary, Transport};
 use libfuzzer_sys::fuzz_target;
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -76,7 +76,7 @@ fuzz_target!(|data: &[u8]| {
         scene.peer,
         scene.transport,
         &scene.rules,
-        |_| scene.draw,
+        |_, _, _| scene.draw,
         &mut out,
     );
     let response = &out[begin..];
@@ -87,14 +87,16 @@ fuzz_target!(|data: &[u8]| {
             assert!(packet.len() < 12 || is_response, "a query gets a response");
         }
         Outcome::Rejected(_) => fuzz::well_formed(packet, response, scene.limit(None)),
-        Outcome::Answered {
-            query,
-            answer,
-            truncated,
-        } => {
-            fuzz::well_formed(packet, response, scene.limit(Some(query)));
-            assert_eq!(response[2] & 0x02 != 0, *truncated, "TC says so");
-            decided(&scene, query, answer);
+        Outcome::Answered(summary) => {
+            let use_ecs = scene.rules.client_subnet;
+            let query = Query::read(packet, scene.peer, scene.transport, use_ecs)
+                .expect("what is answered can be read");
+            fuzz::well_formed(packet, response, scene.limit(Some(&query)));
+            assert_eq!(response[2] & 0x02 != 0, summary.truncated, "TC says so");
+            let answer = dns::answer(scene.snapshot, &query, scene.draw);
+            let told = Summary::new(query.rtype, &answer, summary.truncated);
+            assert_eq!(*summary, told, "what is counted is what was answered");
+            decided(&scene, &query, &answer);
         }
     }
     let alone = dns::respond(

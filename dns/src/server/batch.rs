@@ -1,0 +1,142 @@
+//! A batch: packets that are answered from one snapshot by one worker, and counted. The one place where
+//! a packet of any transport becomes a response.
+//!
+//! What never happens here: nothing is read from or written to a socket, and nothing waits.
+
+use super::Shared;
+use crate::fast;
+use crate::metrics::TIMED_ONE_IN;
+use crate::query::{Query, Transport};
+use crate::respond::{Outcome, Rules, Summary, respond_into};
+use crate::rtype::RType;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::time::Instant;
+use steering::Snapshot;
+use steering::draw::mix;
+
+/// What belongs to one thread (or is lent to one for the length of a batch), so that counting and drawing
+/// need no lock.
+pub(super) struct Worker {
+    draws: Draws,
+}
+
+/// Packets answered from one snapshot. Made by [`Shared::batch`] and [`Shared::turn`].
+pub(super) struct Batch<'a> {
+    shared: &'a Shared,
+    snapshot: &'a Snapshot,
+    rules: &'a Rules,
+    worker: &'a mut Worker,
+    tick: u16,
+}
+
+impl Worker {
+    pub(super) fn new() -> Self {
+        Self {
+            draws: Draws::new(),
+        }
+    }
+}
+
+impl Shared {
+    /// Loads the snapshot once, and lets `answer` answer any number of packets from it. Short: a snapshot is
+    /// held meanwhile.
+    pub(super) fn batch<R>(
+        &self,
+        worker: &mut Worker,
+        answer: impl FnOnce(&mut Batch<'_>) -> R,
+    ) -> R {
+        let snapshot = self.reader.load();
+        let mut batch = Batch {
+            shared: self,
+            snapshot: &snapshot,
+            rules: Rules::of(&snapshot),
+            worker,
+            tick: self.pairs.tick(),
+        };
+        answer(&mut batch)
+    }
+
+    /// [`Shared::batch`] for tasks of the runtime, with a worker that is lent for it.
+    pub(super) fn turn<R>(&self, answer: impl FnOnce(&mut Batch<'_>) -> R) -> R {
+        self.workers.lend(|worker| self.batch(worker, answer))
+    }
+}
+
+impl Batch<'_> {
+    /// Answers one packet into `out`, behind what is there, and counts it. `false`: there is no response.
+    pub(super) fn packet(
+        &mut self,
+        packet: &[u8],
+        peer: IpAddr,
+        transport: Transport,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Self {
+            shared,
+            snapshot,
+            rules,
+            ..
+        } = *self;
+        let fresh = self.worker.draws.next();
+        let tick = self.tick;
+        // The clock is read for few: it would cost more than a static answer does.
+        let started = fresh.is_multiple_of(TIMED_ONE_IN).then(Instant::now);
+        let draw = |client: IpAddr, name: &[u8], rtype: RType| {
+            shared.pairs.draw(client, name, rtype, fresh, tick)
+        };
+        let outcome = fast::offer(snapshot, packet, peer, transport, rules, draw, out)
+            .unwrap_or_else(|| respond_into(snapshot, packet, peer, transport, rules, draw, out));
+        if let Some(started) = started {
+            shared.metrics.time(started.elapsed());
+        }
+        shared
+            .metrics
+            .count(transport, snapshot, &outcome, &*shared.observe);
+        if let Outcome::Answered(summary) = &outcome {
+            log(snapshot, packet, peer, transport, summary);
+        }
+        outcome != Outcome::Dropped
+    }
+}
+
+/// For debugging only: the packet is read once more.
+fn log(snapshot: &Snapshot, packet: &[u8], peer: IpAddr, transport: Transport, summary: &Summary) {
+    if !tracing::enabled!(target: "rhumb::dns::query", tracing::Level::DEBUG) {
+        return;
+    }
+    let name = Query::read(packet, peer, transport, false).map(|query| query.name);
+    tracing::debug!(
+        target: "rhumb::dns::query",
+        client = %peer,
+        transport = transport.name(),
+        name = name.as_ref().map(tracing::field::display),
+        rtype = %summary.rtype,
+        rcode = summary.rcode.name(),
+        verdict = summary.decided.map(|decided| decided.verdict.name()),
+        scope = summary.scope,
+        generation = snapshot.generation(),
+        "answered"
+    );
+}
+
+/// Where a worker's draws come from: a counter, mixed with a seed of its own.
+struct Draws {
+    seed: u64,
+    count: u64,
+}
+
+impl Draws {
+    fn new() -> Self {
+        // The standard library's hash keys are random for each process and differ for each instance.
+        Self {
+            seed: RandomState::new().hash_one(0_u64),
+            count: 0,
+        }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.count = self.count.wrapping_add(1);
+        mix(self.count, self.seed)
+    }
+}
