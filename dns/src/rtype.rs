@@ -30,7 +30,36 @@ types! {
     CAA = 257,
 }
 
+/// For each number up to the last with a mnemonic, where it is among those.
+const POSITIONS: [u8; LAST + 1] = {
+    let mut positions = [MNEMONICS.len() as u8; LAST + 1];
+    let mut i = 0;
+    while i < MNEMONICS.len() {
+        positions[MNEMONICS[i].0 as usize] = i as u8;
+        i += 1;
+    }
+    positions
+};
+
+/// The last number with a mnemonic.
+const LAST: usize = MNEMONICS[MNEMONICS.len() - 1].0 as usize;
+
 impl RType {
+    /// How many types have a mnemonic here.
+    pub(crate) const COUNT: usize = MNEMONICS.len();
+
+    /// The types with a mnemonic, by number.
+    pub(crate) fn named() -> impl ExactSizeIterator<Item = Self> {
+        MNEMONICS.iter().map(|(number, _)| Self(*number))
+    }
+
+    /// Where it is among [`RType::named`]; [`RType::COUNT`] for all others.
+    #[inline]
+    pub(crate) fn position(self) -> usize {
+        let position = POSITIONS.get(usize::from(self.0));
+        position.map_or(Self::COUNT, |position| usize::from(*position))
+    }
+
     /// Whether it is only ever asked for or only about one message (RFC 6895 §3.1): never in a zone.
     #[inline]
     pub const fn is_meta(self) -> bool {
@@ -92,6 +121,15 @@ mod tests {
         }
         for text in ["", "TYPE", "TYPE65536", "TYPE+1", "BOGUS", "TYP\u{e9}1"] {
             assert!(text.parse::<RType>().is_err(), "{text}");
+        }
+    }
+    #[test]
+    fn every_type_has_the_position_it_is_named_at() {
+        for (i, rtype) in RType::named().enumerate() {
+            assert_eq!(rtype.position(), i, "{rtype}");
+        }
+        for number in [0, 7, 256 + 2, 65_535] {
+            assert_eq!(RType(number).position(), RType::COUNT, "{number}");
         }
     }
 }

@@ -108,10 +108,10 @@ impl Server {
         let shared = Arc::new(Shared {
             reader,
             settings,
+            workers: lent::Lent::new(&metrics),
             metrics,
             observe,
             pairs: pairs::Pairs::new(),
-            workers: lent::Lent::new(batch::Worker::new),
         });
         let mut server = Self {
             sockets: Vec::new(),

@@ -5,12 +5,13 @@
 
 use super::Shared;
 use crate::fast;
-use crate::metrics::TIMED_ONE_IN;
+use crate::metrics::{Counters, Metrics, TIMED_ONE_IN};
 use crate::query::{Query, Transport};
 use crate::respond::{Outcome, Rules, Summary, respond_into};
 use crate::rtype::RType;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use steering::Snapshot;
 use steering::draw::mix;
@@ -19,6 +20,7 @@ use steering::draw::mix;
 /// need no lock.
 pub(super) struct Worker {
     draws: Draws,
+    pub(super) counters: Counters,
 }
 
 /// Packets answered from one snapshot. Made by [`Shared::batch`] and [`Shared::turn`].
@@ -31,9 +33,10 @@ pub(super) struct Batch<'a> {
 }
 
 impl Worker {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
         Self {
             draws: Draws::new(),
+            counters: metrics.counters(),
         }
     }
 }
@@ -47,6 +50,7 @@ impl Shared {
         answer: impl FnOnce(&mut Batch<'_>) -> R,
     ) -> R {
         let snapshot = self.reader.load();
+        worker.counters.begin(&snapshot);
         let mut batch = Batch {
             shared: self,
             snapshot: &snapshot,
@@ -54,7 +58,9 @@ impl Shared {
             worker,
             tick: self.pairs.tick(),
         };
-        answer(&mut batch)
+        let answered = answer(&mut batch);
+        batch.worker.counters.tell(&snapshot, &*self.observe);
+        answered
     }
 
     /// [`Shared::batch`] for tasks of the runtime, with a worker that is lent for it.
@@ -88,11 +94,11 @@ impl Batch<'_> {
         let outcome = fast::offer(snapshot, packet, peer, transport, rules, draw, out)
             .unwrap_or_else(|| respond_into(snapshot, packet, peer, transport, rules, draw, out));
         if let Some(started) = started {
-            shared.metrics.time(started.elapsed());
+            self.worker.counters.time(started.elapsed());
         }
-        shared
-            .metrics
-            .count(transport, snapshot, &outcome, &*shared.observe);
+        self.worker
+            .counters
+            .count(transport, &outcome, snapshot, &*shared.observe);
         if let Outcome::Answered(summary) = &outcome {
             log(snapshot, packet, peer, transport, summary);
         }

@@ -3,30 +3,35 @@
 //! What never happens here: a worker is never held across an await, so one for each core is enough.
 
 use super::batch::Worker;
+use crate::metrics::Metrics;
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// As many as there are cores.
-pub(super) struct Lent(Box<[Mutex<Worker>]>);
+pub(super) struct Lent {
+    first: Mutex<Worker>,
+    others: Box<[Mutex<Worker>]>,
+}
 
 impl Lent {
-    pub(super) fn new(make: impl FnMut() -> Worker) -> Self {
+    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let mut make = make;
-        Self((0..cores).map(|_| Mutex::new(make())).collect())
+        let worker = || Mutex::new(Worker::new(metrics));
+        Self {
+            first: worker(),
+            others: (1..cores).map(|_| worker()).collect(),
+        }
     }
 
     /// Calls `work` with the worker of this thread. Another thread has it only where the runtime has more
     /// threads than there are cores; then this one waits for the length of a batch.
     pub(super) fn lend<R>(&self, work: impl FnOnce(&mut Worker) -> R) -> R {
-        let at = this_thread() % self.0.len().max(1);
-        match self.0.get(at) {
-            // A worker is only counters and a seed: a panic elsewhere leaves nothing half done in it.
-            Some(worker) => work(&mut worker.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => work(&mut Worker::new()),
-        }
+        let at = this_thread() % (self.others.len() + 1);
+        let worker = self.others.get(at).unwrap_or(&self.first);
+        // A worker is counters and a seed: a panic leaves nothing half done in it.
+        work(&mut worker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

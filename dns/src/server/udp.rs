@@ -87,7 +87,7 @@ pub(super) async fn serve(socket: Socket, shared: Arc<Shared>, shutdown: Cancell
         metas: [RecvMeta::default(); BATCH_SIZE],
         replies: Vec::with_capacity(BATCH_SIZE),
         out: Vec::with_capacity(BATCH_SIZE * 512),
-        worker: Worker::new(),
+        worker: Worker::new(&shared.metrics),
         shared,
     };
     loop {
@@ -131,7 +131,7 @@ impl Task {
         for reply in &self.replies {
             let octets = self.out.get(reply.octets.clone()).unwrap_or(&[]);
             if let Err(error) = socket.send(reply, octets).await {
-                self.shared.metrics.send_errors.inc();
+                self.worker.counters.send_error();
                 tracing::debug!(%error, to = %reply.to, "an answer could not be sent");
             }
         }
