@@ -21,7 +21,24 @@ fn dns_rules(checked: &Checked) -> dns::Rules {
     dns::Rules {
         client_subnet: checked.edns_client_subnet,
         payload: checked.dns.udp_payload,
+        rate_limit: checked.dns.rate_limit.as_ref().map(rate_limit),
     }
+}
+
+fn rate_limit(limit: &checked::RateLimit) -> Box<dns::limit::Rules> {
+    let exempt = limit.exempt.iter().map(|network| (*network, 1));
+    Box::new(dns::limit::Rules {
+        responses: limit.responses,
+        errors: limit.errors,
+        nxdomains: limit.nxdomains,
+        referrals: limit.referrals,
+        all: limit.all,
+        slip: limit.slip,
+        ipv4_prefix: limit.ipv4_prefix,
+        ipv6_prefix: limit.ipv6_prefix,
+        exempt: steering::cidr::Partition::new(exempt),
+        dry_run: limit.dry_run,
+    })
 }
 
 fn zones(checked: &mut Checked, problems: &mut Vec<Problem>) {

@@ -232,6 +232,55 @@ pub struct Certificate {
 pub struct Dns {
     /// The most octets of an answer over UDP.
     pub udp_payload: u16,
+    /// How often a client's network may be told the same; `None` for as often as it asks.
+    pub rate_limit: Option<RateLimit>,
+    /// Where lines about queries go; `None` for nowhere.
+    pub query_log: Option<QueryLog>,
+}
+
+/// How often a client's network may be told the same over UDP. Rates are responses a second; 0 is no limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// For one name.
+    pub responses: u32,
+    /// Errors.
+    pub errors: u32,
+    /// Names of one zone that do not exist.
+    pub nxdomains: u32,
+    /// Referrals to one child zone.
+    pub referrals: u32,
+    /// Everything together.
+    pub all: u32,
+    /// Of so many responses beyond the rate one is sent with TC; 0 for none.
+    pub slip: u8,
+    /// How many bits of an IPv4 address make a network.
+    pub ipv4_prefix: u8,
+    /// How many bits of an IPv6 address make a network.
+    pub ipv6_prefix: u8,
+    /// Networks that are never limited.
+    pub exempt: Vec<IpNet>,
+    /// Whether it only counts.
+    pub dry_run: bool,
+}
+
+/// Lines about queries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryLog {
+    /// Where they go.
+    pub to: LogTarget,
+    /// One in so many queries has a line; at least 1.
+    pub one_in: u32,
+    /// Their form.
+    pub format: LogFormat,
+}
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// To standard output.
+    Stdout,
+    /// To the end of a file.
+    File(PathBuf),
 }
 
 /// Bounds of client requests.

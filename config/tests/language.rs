@@ -1,6 +1,6 @@
 //! What is written comes out as what runs: one config with every kind of key, and the values it makes.
 
-use config::checked::{AccessLog, Expected, LogFormat, Protocol, What};
+use config::checked::{AccessLog, Expected, LogFormat, LogTarget, Protocol, What};
 use config::{Checked, load_str};
 use std::time::Duration;
 use steering::health::Probe;
@@ -20,7 +20,11 @@ metrics: { region_prefix: edge }
 log: { format: json, level: debug }
 access_log: { path: logs/access.log }
 http: { header_timeout: 5s, max_header_bytes: 8192, max_headers: 50 }
-dns: { udp_payload: 4096 }
+dns:
+  udp_payload: 4096
+  rate_limit: { responses_per_second: 20, errors_per_second: 5, nxdomains_per_second: 0, all_per_second: 500, slip: 3, ipv4_prefix: 32, ipv6_prefix: 64,
+                exempt: [10.0.0.0/8, "::1"], dry_run: true }
+  query_log: { to: logs/queries.log, sample: 1/100, format: text }
 geoip:
   database: city.mmdb
   asn_database: asn.mmdb
@@ -124,6 +128,7 @@ fn the_node_is_as_written() {
     );
     assert!(!checked.edns_client_subnet);
     assert_eq!(checked.dns.udp_payload, 4096);
+    limits_and_logs_queries(&checked);
     assert_eq!(checked.region_prefix, "edge");
     assert_eq!(
         (
@@ -394,4 +399,27 @@ fn every_default_is_a_config_that_runs() {
     assert_eq!(checked.region_prefix, config::defaults::REGION_PREFIX);
     assert_eq!(checked.access_log, AccessLog::Off);
     assert!(checked.edns_client_subnet && checked.state_dir.is_none() && checked.workers.is_none());
+}
+
+fn limits_and_logs_queries(checked: &Checked) {
+    let limit = checked.dns.rate_limit.as_ref().expect("a rate limit");
+    assert_eq!(
+        (
+            limit.responses,
+            limit.errors,
+            limit.nxdomains,
+            limit.referrals,
+            limit.all
+        ),
+        (20, 5, 0, 20, 500),
+        "referrals follow responses"
+    );
+    assert_eq!(
+        (limit.slip, limit.ipv4_prefix, limit.ipv6_prefix),
+        (3, 32, 64)
+    );
+    assert_eq!((limit.exempt.len(), limit.dry_run), (2, true));
+    let log = checked.dns.query_log.as_ref().expect("a query log");
+    assert_eq!(log.to, LogTarget::File("etc/logs/queries.log".into()));
+    assert_eq!((log.one_in, log.format), (100, LogFormat::Text));
 }

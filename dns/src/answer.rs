@@ -43,6 +43,9 @@ pub struct Answer<'a> {
     pub decision: Option<(ServiceId, Decision)>,
     /// The zone of the query name, by its position among the [`Zones`]; `None` when it is in none.
     pub zone: Option<u32>,
+    /// How many leading octets of the query name a wildcard (RFC 4592 §3.3.1) or a DNAME stood for, as it would for
+    /// any others; 0 when the name itself exists or nothing does.
+    pub covered: u8,
 }
 
 /// One record of an answer.
@@ -141,6 +144,7 @@ impl<'a> Answer<'a> {
             scope: 0,
             decision: None,
             zone: None,
+            covered: 0,
         }
     }
 
@@ -222,6 +226,9 @@ impl<'a> Lookup<'a, '_> {
                 self.answer.zone = Some(zone.position);
             }
             let found = zone.find(name.as_wire(), self.query.rtype);
+            if link == 0 {
+                self.answer.covered = found.covers(name.as_wire());
+            }
             let next = match found {
                 Found::Node(node) => self.node(zone, node),
                 Found::Delegation(cut) => self.referral(zone, cut, link == 0),

@@ -6,6 +6,7 @@
 use crate::answer::{Answer, answer};
 use crate::edns::{Edns, Opt};
 use crate::encode::{self, Frame};
+use crate::limit;
 use crate::query::{self, Parsed, Query, Rcode, Transport, Unanswerable};
 use crate::rtype::RType;
 use std::net::IpAddr;
@@ -25,12 +26,15 @@ pub struct Rules {
     pub client_subnet: bool,
     /// The most octets in a datagram, whatever the client says it can take; at least 512.
     pub payload: u16,
+    /// How often a network may be told the same; `None`: as often as it asks. Held to by the server.
+    pub rate_limit: Option<Box<limit::Rules>>,
 }
 
 /// What holds where nothing was set.
 static DEFAULT: Rules = Rules {
     client_subnet: true,
     payload: DEFAULT_PAYLOAD,
+    rate_limit: None,
 };
 
 impl Default for Rules {
@@ -68,6 +72,8 @@ pub struct Summary {
     pub truncated: bool,
     /// The client subnet scope of the answer, in bits.
     pub scope: u8,
+    /// See [`Answer::covered`].
+    pub covered: u8,
     /// The zone that the question's name is in, by its position among the snapshot's
     /// [`Zones`](crate::Zones); `None` when we have none.
     pub zone: Option<u32>,
@@ -106,6 +112,7 @@ impl Summary {
             rcode: answer.rcode,
             truncated,
             scope: answer.scope,
+            covered: answer.covered,
             zone: answer.zone,
             decided: decided.map(|(service, decision)| Decided::new(*service, decision)),
         }

@@ -4,6 +4,7 @@
 //! interpreted, and nothing queues: a datagram is answered by the task that read it, a connection's
 //! queries one after the other.
 
+use crate::limit::Limiter;
 use crate::metrics::{Metrics, Observe};
 use crate::query::Transport;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -11,7 +12,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use steering::Reader;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
@@ -27,6 +28,8 @@ mod udp;
 const PORT_TRIES: usize = 16;
 /// The receive and send buffers asked of the system for each UDP socket, in octets.
 const SOCKET_BUFFER: usize = 4 << 20;
+/// How often rate limiting looks whether what it limits has gone quiet.
+const TIDY: Duration = Duration::from_secs(5);
 
 /// What an operator can set, for as long as the server runs. What a reload may change is in
 /// [`Rules`](crate::Rules).
@@ -88,6 +91,9 @@ struct Shared {
     observe: Arc<dyn Observe>,
     pairs: pairs::Pairs,
     workers: lent::Lent,
+    limiter: Limiter,
+    /// What the limiter's moments are counted from.
+    started: Instant,
 }
 
 impl Server {
@@ -112,6 +118,8 @@ impl Server {
             metrics,
             observe,
             pairs: pairs::Pairs::new(),
+            limiter: Limiter::new(),
+            started: Instant::now(),
         });
         let mut server = Self {
             sockets: Vec::new(),
@@ -156,10 +164,22 @@ impl Server {
                 shutdown.clone(),
             ));
         }
+        tasks.spawn(tidy(self.shared.clone(), shutdown.clone()));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a DNS task ended early");
             }
+        }
+    }
+}
+
+/// Every few seconds: what is no longer limited is said.
+async fn tidy(shared: Arc<Shared>, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(TIDY);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => shared.limiter.tidy(shared.started.elapsed()),
         }
     }
 }

@@ -74,6 +74,22 @@ pub(crate) enum Found<'a> {
     Nothing,
 }
 
+impl Found<'_> {
+    /// How many leading octets of `name` could be any others with the same outcome, because a wildcard or a DNAME
+    /// stands for them; 0 when none could, or nothing was found.
+    pub(crate) fn covers(&self, name: &[u8]) -> u8 {
+        let stays = match self {
+            // Without the `*` label of two octets.
+            Self::Node(node) if node.name.starts_with(b"\x01*") && node.name != name => {
+                node.name.len() - 2
+            }
+            Self::Dname(node) => node.name.len(),
+            _ => return 0,
+        };
+        name.len().saturating_sub(stays) as u8
+    }
+}
+
 impl Zones {
     /// The zone with the longest apex that `name` is within; for DS the one above, when we have it: DS
     /// belongs to the parent's side of a delegation (RFC 4035 §3.1.4.1).

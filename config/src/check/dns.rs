@@ -1,5 +1,8 @@
 //! How DNS queries are answered: payloads, and what else is told beside the records.
 
+mod query_log;
+mod rate_limit;
+
 use super::Checker;
 use crate::checked::Dns;
 use crate::de::given;
@@ -16,6 +19,8 @@ impl Checker<'_> {
         );
         Dns {
             udp_payload: payload as u16,
+            rate_limit: self.rate_limit(&written.rate_limit),
+            query_log: self.query_log(&written.query_log),
         }
     }
 }

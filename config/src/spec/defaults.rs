@@ -70,6 +70,23 @@ pub const UDP_PAYLOAD: u32 = 1_232;
 /// What `dns.udp_payload` may be (RFC 6891 §6.2.3).
 pub const UDP_PAYLOADS: RangeInclusive<u32> = 512..=65_535;
 
+/// What the rates of `dns.rate_limit` may be, a second; 0 is no limit.
+pub const RATES: RangeInclusive<u32> = 0..=100_000;
+/// `dns.rate_limit.slip`.
+pub const SLIP: u32 = 2;
+/// What `dns.rate_limit.slip` may be.
+pub const SLIPS: RangeInclusive<u32> = 0..=10;
+/// `dns.rate_limit.ipv4_prefix`.
+pub const RATE_IPV4_PREFIX: u32 = 24;
+/// What `dns.rate_limit.ipv4_prefix` may be.
+pub const RATE_IPV4_PREFIXES: RangeInclusive<u32> = 8..=32;
+/// `dns.rate_limit.ipv6_prefix`.
+pub const RATE_IPV6_PREFIX: u32 = 56;
+/// What `dns.rate_limit.ipv6_prefix` may be.
+pub const RATE_IPV6_PREFIXES: RangeInclusive<u32> = 16..=128;
+/// The most queries of which `dns.query_log.sample` logs one.
+pub const MAX_ONE_IN: u32 = 1_000_000;
+
 /// `http.header_timeout`.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// `http.max_header_bytes`.

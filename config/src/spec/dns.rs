@@ -1,5 +1,11 @@
 //! How DNS queries are answered, as written.
 
+mod query_log;
+mod rate_limit;
+
+pub use query_log::*;
+pub use rate_limit::*;
+
 use crate::de::Written as W;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,4 +16,8 @@ use serde::Deserialize;
 pub struct Dns {
     /// The most octets of an answer over UDP, whatever the client can take, 512 to 65535; default 1232.
     pub udp_payload: Option<W<u32>>,
+    /// How often a client's network may be told the same; default: as often as it asks.
+    pub rate_limit: Option<W<RateLimit>>,
+    /// A line for some or all queries; default: none.
+    pub query_log: Option<W<QueryLog>>,
 }

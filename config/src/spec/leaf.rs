@@ -2,6 +2,7 @@
 //!
 //! Each is read from one text and knows what it must look like; none knows any other.
 
+use super::defaults::MAX_ONE_IN;
 use crate::de::Bad;
 use crate::tree::shorten;
 use ipnet::IpNet;
@@ -101,6 +102,11 @@ leaf!(
     { "type": "string", "description": "a share such as 40%", "pattern": "^[0-9]+(\\.[0-9]+)?%$" }
 );
 leaf!(
+    /// A share: one in so many.
+    OneIn(u32), one_in,
+    { "type": "string", "description": "a share such as 1/100", "pattern": "^1/[1-9][0-9]*$" }
+);
+leaf!(
     /// How much of a pool must be up: a share of its weight, or a number of its endpoints.
     MinHealthy(Least), min_healthy,
     { "type": ["integer", "string"], "description": "a share of the pool's weight such as 50%, or a number of endpoints" }
@@ -120,6 +126,18 @@ fn invalid(what: &str, text: &str) -> Bad {
         "invalid_value",
         format!("`{}` is not {what}", shorten(text)),
     )
+}
+
+/// Reads a share.
+fn one_in(text: &str) -> Result<u32, Bad> {
+    let whole: Option<u32> = text.strip_prefix("1/").and_then(|of| of.parse().ok());
+    whole
+        .filter(|of| (1..=MAX_ONE_IN).contains(of))
+        .ok_or_else(|| {
+            invalid("a share", text).hint(format!(
+                "write 1/1 for every one, 1/100 for one in a hundred, up to 1/{MAX_ONE_IN}"
+            ))
+        })
 }
 
 /// Reads a duration.

@@ -228,7 +228,6 @@ impl Counters {
     }
 
     /// Counts what rate limiting did to one response.
-    #[allow(dead_code)] // until responses are limited
     pub(crate) fn limited(&self, limited: Limited) {
         add(&self.counted.sheet.limited, limited as usize);
     }

@@ -5,6 +5,7 @@
 
 use super::Shared;
 use crate::fast;
+use crate::limit::{self, Ruling};
 use crate::metrics::{Counters, Metrics, TIMED_ONE_IN};
 use crate::query::{Query, Transport};
 use crate::respond::{Outcome, Rules, Summary, respond_into};
@@ -12,7 +13,7 @@ use crate::rtype::RType;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use steering::Snapshot;
 use steering::draw::mix;
 
@@ -30,6 +31,8 @@ pub(super) struct Batch<'a> {
     rules: &'a Rules,
     worker: &'a mut Worker,
     tick: u16,
+    /// When the batch began, where something is limited by time.
+    now: Duration,
 }
 
 impl Worker {
@@ -51,12 +54,17 @@ impl Shared {
     ) -> R {
         let snapshot = self.reader.load();
         worker.counters.begin(&snapshot);
+        let rules = Rules::of(&snapshot);
         let mut batch = Batch {
             shared: self,
             snapshot: &snapshot,
-            rules: Rules::of(&snapshot),
+            rules,
             worker,
             tick: self.pairs.tick(),
+            now: match rules.rate_limit {
+                Some(_) => self.started.elapsed(),
+                None => Duration::ZERO,
+            },
         };
         let answered = answer(&mut batch);
         batch.worker.counters.tell(&snapshot, &*self.observe);
@@ -84,6 +92,7 @@ impl Batch<'_> {
             rules,
             ..
         } = *self;
+        let begin = out.len();
         let fresh = self.worker.draws.next();
         let tick = self.tick;
         // The clock is read for few: it would cost more than a static answer does.
@@ -102,7 +111,46 @@ impl Batch<'_> {
         if let Outcome::Answered(summary) = &outcome {
             log(snapshot, packet, peer, transport, summary);
         }
-        outcome != Outcome::Dropped
+        match &rules.rate_limit {
+            Some(limit) if transport == Transport::Udp && outcome != Outcome::Dropped => {
+                self.limit(limit, peer, &outcome, begin, out)
+            }
+            _ => outcome != Outcome::Dropped,
+        }
+    }
+
+    /// Holds the response behind `begin` to its rate. `false`: it is not to be sent.
+    fn limit(
+        &self,
+        rules: &limit::Rules,
+        client: IpAddr,
+        outcome: &Outcome,
+        begin: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let response = limit::Response {
+            client,
+            octets: out.get_mut(begin..).unwrap_or_default(),
+            covered: match outcome {
+                Outcome::Answered(summary) => summary.covered,
+                Outcome::Rejected(_) | Outcome::Dropped => 0,
+            },
+        };
+        let ruling = self.shared.limiter.rule(rules, response, self.now);
+        if let Some(limited) = ruling.limited() {
+            self.worker.counters.limited(limited);
+        }
+        match ruling {
+            Ruling::Pass | Ruling::DryRun => true,
+            Ruling::Drop => {
+                out.truncate(begin);
+                false
+            }
+            Ruling::Slip(length) => {
+                out.truncate(begin + length);
+                true
+            }
+        }
     }
 }
 
