@@ -18,7 +18,7 @@ mod settings;
 use bench::asks::{ECS_V4, ECS_V6};
 use bench::tables::{POLICIES, Size, all_up, compiled, spec};
 use criterion::{Criterion, criterion_group, criterion_main};
-use dns::{Rules, SoaSpec, SteeredName, Transport, ZoneSpec, Zones, respond, respond_into};
+use dns::{Arrival, Rules, SoaSpec, SteeredName, Transport, ZoneSpec, Zones, respond, respond_into};
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -163,8 +163,7 @@ fn answer(c: &mut Criterion) {
                 let outcome = respond_into(
                     &snapshot,
                     packet,
-                    peers[i],
-                    Transport::Udp,
+                    &Arrival::new(peers[i], Transport::Udp),
                     &rules,
                     draw,
                     &mut out,

@@ -4,7 +4,7 @@
 //! chosen here: [`Snapshot::decide`](steering::Snapshot::decide) does.
 
 use crate::edns::Ede;
-use crate::name::Name;
+use crate::name::{Name, suffixes};
 use crate::query::{IN, Query, Rcode};
 use crate::rtype::RType;
 use crate::steer;
@@ -13,8 +13,8 @@ use smallvec::SmallVec;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use steering::{Decision, ServiceId, Snapshot};
 
-/// The most CNAMEs that one answer follows.
-pub const MAX_CHAIN: usize = 8;
+/// The most CNAMEs that one answer follows, those made from a DNAME included.
+pub const MAX_CHAIN: usize = 16;
 
 /// What RFC 8482 §4.2 answers to ANY: HINFO with CPU "RFC8482" and no OS.
 const ANY_HINFO: &[u8] = b"\x07RFC8482\x00";
@@ -22,6 +22,8 @@ const ANY_HINFO: &[u8] = b"\x07RFC8482\x00";
 /// An answer. Records borrow from the snapshot; only what was made for this query is owned.
 #[derive(Debug)]
 pub struct Answer<'a> {
+    /// The class of its records: IN, but for what the server tells of itself.
+    pub class: u16,
     /// The response code.
     pub rcode: Rcode,
     /// AA: whether the answer section is ours to say (RFC 1034 §4.3.1: not so in a referral).
@@ -32,13 +34,19 @@ pub struct Answer<'a> {
     pub answer: SmallVec<[Record<'a>; 8]>,
     /// The authority section: a SOA with a negative answer, NS records with a referral.
     pub authority: SmallVec<[Record<'a>; 1]>,
-    /// The additional section: glue.
+    /// The additional section: glue, what is needed first.
     pub additional: SmallVec<[Record<'a>; 0]>,
+    /// How many records of the additional section must be there, or the response is truncated (RFC 9471
+    /// §3.1). The others are left out when they do not fit.
+    pub needed: usize,
     /// Why there is no answer, for clients with EDNS.
     pub ede: Option<Ede>,
     /// The client subnet scope: how many leading bits of the address in the query's option this answer
     /// holds for (RFC 7871 §7.2.1). 0 when that address was not consulted.
     pub scope: u8,
+    /// How many seconds the zone may still be served without its primary (RFC 7314), in an answer that is
+    /// its SOA: here, where the zone is kept, that is the whole EXPIRE.
+    pub expire: Option<u32>,
     /// What was decided for the last steered name on the way, if there was one.
     pub decision: Option<(ServiceId, Decision)>,
     /// The zone of the query name, by its position among the [`Zones`]; `None` when it is in none.
@@ -108,40 +116,40 @@ pub fn answer<'a>(snapshot: &'a Snapshot, query: &Query, draw: u64) -> Answer<'a
 
 /// What is turned down before any zone is looked at.
 fn not_for_us(query: &Query) -> Option<(Rcode, Option<Ede>)> {
-    let not_supported = |text| {
-        Some(Ede {
-            code: Ede::NOT_SUPPORTED,
-            text,
-        })
-    };
+    let refused = |text| Some((Rcode::Refused, Some(Ede::not_supported(text))));
+    let not_implemented = |text| Some((Rcode::NotImp, Some(Ede::not_supported(text))));
+    let malformed = |code, text| Some((Rcode::FormErr, Some(Ede { code, text })));
     if query.edns.is_some_and(|edns| edns.version > 0) {
         return Some((Rcode::BadVers, None));
     }
     if query.class != IN {
-        return Some((Rcode::Refused, not_supported("only class IN is served")));
+        return refused("only class IN is served");
     }
     match query.rtype {
         RType::ANY => None,
-        RType::AXFR | RType::IXFR => {
-            Some((Rcode::Refused, not_supported("zones are not transferred")))
-        }
-        RType::OPT | RType(0) => Some((Rcode::FormErr, None)),
-        rtype if rtype.is_meta() => Some((Rcode::NotImp, None)),
+        RType::AXFR | RType::IXFR => refused("this zone is not transferred to you"),
+        RType::OPT | RType(0) => malformed(Ede::OTHER, "not a type to ask for"),
+        // RFC 9824 §3.5: it stands in NSEC records only.
+        RType::NXNAME => malformed(Ede::INVALID_QUERY_TYPE, ""),
+        rtype if rtype.is_meta() => not_implemented("this query type"),
         _ => None,
     }
 }
 
 impl<'a> Answer<'a> {
-    fn new(name: Name) -> Self {
+    pub(crate) fn new(name: Name) -> Self {
         Self {
+            class: IN,
             rcode: Rcode::NoError,
             authoritative: false,
             names: SmallVec::from_buf([name]),
             answer: SmallVec::new(),
             authority: SmallVec::new(),
             additional: SmallVec::new(),
+            needed: 0,
             ede: None,
             scope: 0,
+            expire: None,
             decision: None,
             zone: None,
             covered: 0,
@@ -231,9 +239,9 @@ impl<'a> Lookup<'a, '_> {
             }
             let next = match found {
                 Found::Node(node) => self.node(zone, node),
-                Found::Delegation(cut) => self.referral(zone, cut, link == 0),
-                // A DNAME is not followed yet: zones with one are refused.
-                Found::Dname(_) | Found::Nothing => {
+                Found::Delegation(cut) => self.referral(zone, cut),
+                Found::Dname(above) => self.dname(above),
+                Found::Nothing => {
                     self.authoritative();
                     // RFC 6604 §2: the code is that of the last name.
                     self.answer.rcode = Rcode::NxDomain;
@@ -281,7 +289,12 @@ impl<'a> Lookup<'a, '_> {
             return Next::Done;
         }
         match node.set(qtype) {
-            Some(set) => self.answer.push_set(set),
+            Some(set) => {
+                if qtype == RType::SOA {
+                    self.answer.expire = zone.expire();
+                }
+                self.answer.push_set(set);
+            }
             None => self.answer.deny(zone, u32::MAX),
         }
         Next::Done
@@ -296,10 +309,47 @@ impl<'a> Lookup<'a, '_> {
         }
     }
 
+    /// RFC 6672 §3.2 step 3C: what is below `above` is found below the DNAME's target.
+    fn dname(&mut self, above: Node<'a>) -> Next {
+        self.authoritative();
+        let Some((dname, target)) = above
+            .set(RType::DNAME)
+            .and_then(|set| Some((set, set.data().next()?)))
+        else {
+            return Next::Done;
+        };
+        self.answer.answer.push(Record {
+            owner: Owner::Zone(above.name),
+            rtype: RType::DNAME,
+            ttl: dname.ttl,
+            data: Data::Wire(target),
+        });
+        let Some(moved) = self
+            .answer
+            .names
+            .last()
+            .and_then(|name| name.moved(above.name, target))
+        else {
+            self.answer.rcode = Rcode::YxDomain;
+            self.answer.ede = Some(Ede::other("the name that DNAME makes is too long"));
+            return Next::Done;
+        };
+        // RFC 6672 §3.1: the CNAME's TTL is the DNAME's.
+        self.answer
+            .push(RType::CNAME, dname.ttl, Data::Made(moved.clone()));
+        match Name::from_wire(&moved) {
+            // What was asked for is there.
+            Some(target) if !matches!(self.query.rtype, RType::CNAME | RType::ANY) => {
+                Next::Follow(target)
+            }
+            _ => Next::Done,
+        }
+    }
+
     /// RFC 1034 §4.3.2 step 3b: the name servers of the child zone, and their addresses if we have them.
-    fn referral(&mut self, zone: &'a Zone, cut: Node<'a>, is_first: bool) -> Next {
-        // Behind a CNAME of ours the resolver asks again by itself; AA stays with the answer section.
-        let Some(servers) = cut.set(RType::NS).filter(|_| is_first) else {
+    /// Behind a CNAME of ours AA stays set: it is about the first name (RFC 1034 §4.3.1).
+    fn referral(&mut self, zone: &'a Zone, cut: Node<'a>) -> Next {
+        let Some(servers) = cut.set(RType::NS) else {
             return Next::Done;
         };
         for data in servers.data() {
@@ -310,16 +360,25 @@ impl<'a> Lookup<'a, '_> {
                 data: Data::Wire(data),
             });
         }
-        for data in servers.data() {
-            self.glue(zone, data);
+        // RFC 9471 §3.1: without the addresses of servers below the cut nobody finds the child zone;
+        // §3.2: those of other names (sibling glue) help, but can be asked for.
+        for is_needed in [true, false] {
+            for data in servers.data() {
+                let server = Name::from_wire(data).filter(|name| name.is_within(&zone.apex));
+                let Some(server) = server else { continue };
+                let is_below = suffixes(server.as_wire()).any(|suffix| suffix == cut.name);
+                if is_below == is_needed {
+                    self.glue(zone, &server);
+                }
+            }
+            if is_needed {
+                self.answer.needed = self.answer.additional.len();
+            }
         }
         Next::Done
     }
 
-    fn glue(&mut self, zone: &'a Zone, server: &[u8]) {
-        let Some(server) = Name::from_wire(server).filter(|name| name.is_within(&zone.apex)) else {
-            return;
-        };
+    fn glue(&mut self, zone: &'a Zone, server: &Name) {
         let Some(node) = zone.node(server.as_wire()) else {
             return;
         };

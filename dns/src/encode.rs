@@ -28,7 +28,7 @@ pub(crate) struct Frame<'a> {
     /// The most octets.
     pub(crate) limit: usize,
     /// The OPT record, when the query had one.
-    pub(crate) opt: Option<Opt>,
+    pub(crate) opt: Option<Opt<'a>>,
 }
 
 /// The header flags and code of a response.
@@ -61,12 +61,12 @@ pub(crate) fn encode(answer: &Answer<'_>, frame: &Frame<'_>, out: &mut Vec<u8>) 
     let start = out.len();
     head(frame, out);
     let questions_end = out.len();
-    let room = frame
-        .limit
-        .saturating_sub(frame.opt.map_or(0, |opt| opt.len()));
+    // An explanation makes room for records, if it must.
+    let opt = frame.opt.map_or(0, |opt| opt.least_len());
     let mut writer = Writer {
         start,
-        end: start + room,
+        end: start + frame.limit.saturating_sub(opt),
+        class: answer.class,
         targets: SmallVec::new(),
         out,
     };
@@ -76,11 +76,11 @@ pub(crate) fn encode(answer: &Answer<'_>, frame: &Frame<'_>, out: &mut Vec<u8>) 
         authoritative: answer.authoritative,
         ..Verdict::default()
     };
-    let sections: [&[Record<'_>]; 3] = [&answer.answer, &answer.authority, &answer.additional];
+    let needed = answer.additional.get(..answer.needed).unwrap_or(&[]);
+    let sections: [&[Record<'_>]; 3] = [&answer.answer, &answer.authority, needed];
     for (section, count) in sections.iter().zip(&mut verdict.counts) {
         for record in *section {
             if !writer.record(answer, record) {
-                // RFC 9471 §2: glue is no less needed than the rest of a referral.
                 verdict.truncated = true;
                 verdict.counts = [0; 3];
                 out.truncate(questions_end);
@@ -90,6 +90,8 @@ pub(crate) fn encode(answer: &Answer<'_>, frame: &Frame<'_>, out: &mut Vec<u8>) 
             *count += 1;
         }
     }
+    let [_, _, additionals] = &mut verdict.counts;
+    *additionals += writer.optional(answer);
     finish(frame, verdict, start, out);
     false
 }
@@ -101,8 +103,10 @@ fn head(frame: &Frame<'_>, out: &mut Vec<u8>) {
 
 /// Adds the OPT and fills in the header.
 fn finish(frame: &Frame<'_>, verdict: Verdict, start: usize, out: &mut Vec<u8>) {
-    if let Some(opt) = frame.opt {
-        opt.write(out);
+    if let Some(mut opt) = frame.opt {
+        let before = out.len() - start;
+        opt.fit(frame.limit.saturating_sub(before));
+        opt.write(before, frame.limit, out);
     }
     let [id_high, id_low, high, low] = frame.head;
     let mut third = flags::QR | (high & (flags::OPCODE | flags::RD));
@@ -128,6 +132,8 @@ struct Writer<'o> {
     start: usize,
     /// Where it must end.
     end: usize,
+    /// The class of its records.
+    class: u16,
     /// Where names begin that can be pointed to.
     targets: SmallVec<[u16; MAX_TARGETS]>,
 }
@@ -141,7 +147,7 @@ impl Writer<'_> {
             _ => self.name(answer.owner(record)),
         }
         self.out.extend(record.rtype.0.to_be_bytes());
-        self.out.extend(crate::query::IN.to_be_bytes());
+        self.out.extend(self.class.to_be_bytes());
         self.out.extend(record.ttl.to_be_bytes());
         let length_at = self.out.len();
         self.out.extend([0, 0]);
@@ -161,6 +167,26 @@ impl Writer<'_> {
             *to = from;
         }
         self.out.len() <= self.end
+    }
+
+    /// Writes those records of the additional section that nobody has to have, a whole set at a time, as
+    /// long as they fit. Returns how many.
+    fn optional(&mut self, answer: &Answer<'_>) -> u16 {
+        let optional = answer.additional.get(answer.needed..).unwrap_or(&[]);
+        let same = |a: &Record<'_>, b: &Record<'_>| {
+            a.rtype == b.rtype && answer.owner(a) == answer.owner(b)
+        };
+        let mut written = 0;
+        for set in optional.chunk_by(same) {
+            let (begins, targets) = (self.out.len(), self.targets.len());
+            if !set.iter().all(|record| self.record(answer, record)) {
+                self.out.truncate(begins);
+                self.targets.truncate(targets);
+                break;
+            }
+            written += set.len() as u16;
+        }
+        written
     }
 
     /// RDATA; only names in the types of RFC 1035 §3.3 may be compressed (RFC 3597 §4).

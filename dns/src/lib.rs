@@ -12,6 +12,7 @@
 
 pub mod answer;
 mod build;
+pub mod cookie;
 pub mod ecs;
 pub mod edns;
 mod encode;
@@ -20,7 +21,10 @@ pub mod limit;
 mod master;
 pub mod metrics;
 pub mod name;
+pub mod nsid;
+mod parse;
 pub mod query;
+mod rcode;
 pub mod respond;
 pub mod rtype;
 pub mod server;
@@ -29,13 +33,17 @@ mod store;
 pub mod zone;
 
 pub use answer::{Answer, Data, MAX_CHAIN, Owner, Record, answer};
+pub use cookie::{Cookies, Secret};
 pub use ecs::Ecs;
 pub use edns::{Ede, Edns};
 pub use limit::Limiter;
 pub use metrics::{Metrics, Observe};
 pub use name::{Name, NameError};
-pub use query::{Query, Rcode, Transport};
-pub use respond::{Decided, Outcome, Rules, Summary, respond, respond_into};
+pub use nsid::{Chaos, Identity};
+pub use query::{Arrival, Query, Rcode, Transport};
+pub use respond::{
+    Decided, Deferred, Outcome, Rules, Summary, respond, respond_into, respond_or_defer,
+};
 pub use rtype::RType;
 pub use server::{BindError, Server, Settings};
 pub use steer::MAX_ADDRESSES;

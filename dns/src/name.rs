@@ -79,6 +79,18 @@ impl Name {
         suffixes(&self.0).any(|suffix| suffix == zone.as_wire())
     }
 
+    /// The wire name with its ending `from` replaced by `to` (RFC 6672 §2.2), its case kept; `None` when
+    /// that is longer than a name may be, or `from` is not its ending.
+    pub(crate) fn moved(&self, from: &[u8], to: &[u8]) -> Option<SmallVec<[u8; 96]>> {
+        let head = self.0.strip_suffix(from)?;
+        if head.len() + to.len() > MAX_NAME {
+            return None;
+        }
+        let mut moved = SmallVec::from_slice(head);
+        moved.extend_from_slice(to);
+        Some(moved)
+    }
+
     /// The name one label up; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         parent(&self.0).map(|wire| Self(SmallVec::from_slice(wire)))

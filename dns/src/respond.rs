@@ -4,10 +4,13 @@
 //! or nothing.
 
 use crate::answer::{Answer, answer};
-use crate::edns::{Edns, Opt};
+use crate::cookie::{Cookies, Status};
+use crate::edns::{Ede, Edns, Heeds, Opt};
 use crate::encode::{self, Frame};
 use crate::limit;
-use crate::query::{self, Parsed, Query, Rcode, Transport, Unanswerable};
+use crate::nsid::{self, Chaos, Identity};
+use crate::parse::{self, Parsed, Saying, Unanswerable};
+use crate::query::{Arrival, CH, Query, Rcode, Transport};
 use crate::rtype::RType;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -28,6 +31,12 @@ pub struct Rules {
     pub payload: u16,
     /// How often a network may be told the same; `None`: as often as it asks. Held to by the server.
     pub rate_limit: Option<Box<limit::Rules>>,
+    /// DNS cookies (RFC 7873); `None`: the option is as unknown as any other.
+    pub cookies: Option<Cookies>,
+    /// What the server calls itself when it is asked (RFC 5001); `None`: nothing.
+    pub nsid: Option<Identity>,
+    /// What is told in class CH.
+    pub chaos: Chaos,
 }
 
 /// What holds where nothing was set.
@@ -35,6 +44,12 @@ static DEFAULT: Rules = Rules {
     client_subnet: true,
     payload: DEFAULT_PAYLOAD,
     rate_limit: None,
+    cookies: None,
+    nsid: None,
+    chaos: Chaos {
+        version: None,
+        hostname: None,
+    },
 };
 
 impl Default for Rules {
@@ -47,6 +62,14 @@ impl Rules {
     /// Those that came with a snapshot.
     pub fn of(snapshot: &Snapshot) -> &Self {
         snapshot.table().planes().find().unwrap_or(&DEFAULT)
+    }
+
+    /// Which options of a query are looked at.
+    pub(crate) fn heeds(&self) -> Heeds {
+        Heeds {
+            subnet: self.client_subnet,
+            cookie: self.cookies.is_some(),
+        }
     }
 }
 
@@ -77,8 +100,25 @@ pub struct Summary {
     /// The zone that the question's name is in, by its position among the snapshot's
     /// [`Zones`](crate::Zones); `None` when we have none.
     pub zone: Option<u32>,
+    /// What the query's cookie is worth.
+    pub cookie: Status,
     /// What was decided, when the name is steered.
     pub decided: Option<Decided>,
+}
+
+/// What a packet is about that is not answered from the snapshot alone, but by what keeps zones in step
+/// with other servers. The packet is well-formed as far as [`respond_or_defer`] read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deferred {
+    /// It is signed with TSIG, whatever its opcode and question are (RFC 8945 §5.2).
+    Signed {
+        /// Where the TSIG record begins; it is the packet's last.
+        at: usize,
+    },
+    /// Its opcode is NOTIFY (RFC 1996).
+    Notify,
+    /// It asks for AXFR or IXFR in class IN (RFC 5936, RFC 1995).
+    Transfer,
 }
 
 /// What is told of a decision; the ids are those of the snapshot that answered.
@@ -105,7 +145,7 @@ impl Decided {
 
 impl Summary {
     /// What a finished answer to a question of type `rtype` tells.
-    pub fn new(rtype: RType, answer: &Answer<'_>, truncated: bool) -> Self {
+    pub fn new(rtype: RType, cookie: Status, answer: &Answer<'_>, truncated: bool) -> Self {
         let decided = answer.decision.as_ref();
         Self {
             rtype,
@@ -114,6 +154,7 @@ impl Summary {
             scope: answer.scope,
             covered: answer.covered,
             zone: answer.zone,
+            cookie,
             decided: decided.map(|(service, decision)| Decided::new(*service, decision)),
         }
     }
@@ -129,8 +170,9 @@ pub fn respond(
     draw: u64,
 ) -> Option<Vec<u8>> {
     let mut out = Vec::new();
+    let arrival = Arrival::new(peer, transport);
     let draw = |_: IpAddr, _: &[u8], _: RType| draw;
-    match respond_into(snapshot, packet, peer, transport, rules, draw, &mut out) {
+    match respond_into(snapshot, packet, &arrival, rules, draw, &mut out) {
         Outcome::Dropped => None,
         Outcome::Rejected(_) | Outcome::Answered(_) => Some(out),
     }
@@ -138,58 +180,224 @@ pub fn respond(
 
 /// Answers one packet by appending the response to `out`. `draw` gives the random number of the query,
 /// once it is parsed: for the address that is steered by, the lower-cased wire name and the type.
+///
+/// What [`respond_or_defer`] would defer is turned down, as by a server that keeps no zones in step.
 pub fn respond_into(
     snapshot: &Snapshot,
     packet: &[u8],
-    peer: IpAddr,
-    transport: Transport,
+    arrival: &Arrival,
     rules: &Rules,
     draw: impl FnOnce(IpAddr, &[u8], RType) -> u64,
     out: &mut Vec<u8>,
 ) -> Outcome {
-    let Some(head) = packet.first_chunk().copied() else {
-        return Outcome::Dropped;
-    };
-    let question = |range: Range<usize>| packet.get(range).unwrap_or(&[]);
-    match query::parse(packet, peer, transport, rules.client_subnet) {
-        Err(Unanswerable::Drop) => Outcome::Dropped,
-        Err(Unanswerable::Say {
-            rcode,
-            question: asked,
-            edns,
-        }) => {
-            let opt = edns.map(|edns| opt(&edns, rules, rcode, None));
-            let question = asked.map_or(&[][..], question);
-            let limit = usize::from(MIN_PAYLOAD);
-            encode::bare(
-                &Frame {
-                    head,
-                    question,
-                    limit,
-                    opt,
-                },
-                rcode as u8 & 0x0f,
-                out,
-            );
-            Outcome::Rejected(rcode)
+    let asked = Asked::new(snapshot, packet, arrival, rules);
+    match parse::parse(packet, arrival, rules.heeds()) {
+        Ok(parsed) => match deferred(&parsed) {
+            Some(Deferred::Signed { .. }) => asked.refuse_signed(&parsed, out),
+            Some(Deferred::Notify) => asked.say(&Saying::not_implemented(), out),
+            Some(Deferred::Transfer) | None => asked.answer(parsed, draw, out),
+        },
+        Err(other) => asked.unanswerable(&other, out),
+    }
+}
+
+/// Like [`respond_into`], but what is for those who keep zones in step with other servers is left to them:
+/// then nothing is written.
+///
+/// # Errors
+/// What is left to others.
+pub fn respond_or_defer(
+    snapshot: &Snapshot,
+    packet: &[u8],
+    arrival: &Arrival,
+    rules: &Rules,
+    draw: impl FnOnce(IpAddr, &[u8], RType) -> u64,
+    out: &mut Vec<u8>,
+) -> Result<Outcome, Deferred> {
+    let asked = Asked::new(snapshot, packet, arrival, rules);
+    match parse::parse(packet, arrival, rules.heeds()) {
+        Ok(parsed) => match deferred(&parsed) {
+            Some(deferred) => Err(deferred),
+            None => Ok(asked.answer(parsed, draw, out)),
+        },
+        Err(other) => Ok(asked.unanswerable(&other, out)),
+    }
+}
+
+fn deferred(parsed: &Parsed) -> Option<Deferred> {
+    let query = &parsed.query;
+    if let Some(at) = parsed.tsig {
+        return Some(Deferred::Signed { at });
+    }
+    if parsed.notify {
+        return Some(Deferred::Notify);
+    }
+    (query.class == crate::query::IN && matches!(query.rtype, RType::AXFR | RType::IXFR))
+        .then_some(Deferred::Transfer)
+}
+
+/// One packet, with all that an answer may depend on.
+struct Asked<'r> {
+    snapshot: &'r Snapshot,
+    packet: &'r [u8],
+    arrival: &'r Arrival,
+    rules: &'r Rules,
+}
+
+impl<'r> Asked<'r> {
+    fn new(
+        snapshot: &'r Snapshot,
+        packet: &'r [u8],
+        arrival: &'r Arrival,
+        rules: &'r Rules,
+    ) -> Self {
+        Self {
+            snapshot,
+            packet,
+            arrival,
+            rules,
         }
-        Ok(Parsed {
-            query,
-            question: asked,
-        }) => {
+    }
+
+    fn answer(
+        &self,
+        parsed: Parsed,
+        draw: impl FnOnce(IpAddr, &[u8], RType) -> u64,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let Parsed {
+            mut query,
+            question,
+            ..
+        } = parsed;
+        query.cookie = query.edns.map_or(Status::None, |edns| self.worth(&edns));
+        let made = if self.is_bad_cookie(query.edns.as_ref(), query.cookie) {
+            let mut answer = Answer::new(query.name.clone());
+            answer.rcode = Rcode::BadCookie;
+            answer
+        } else if query.class == CH && query.edns.is_none_or(|edns| edns.version == 0) {
+            nsid::chaos(&query, &self.rules.chaos)
+        } else {
             let draw = draw(query.steer_by().0, query.name.as_wire(), query.rtype);
-            let answer = answer(snapshot, &query, draw);
-            let opt = query
-                .edns
-                .map(|edns| opt(&edns, rules, answer.rcode, Some(&answer)));
-            let frame = Frame {
-                head,
-                question: question(asked),
-                limit: limit(&query, rules),
-                opt,
-            };
-            let truncated = encode::encode(&answer, &frame, out);
-            Outcome::Answered(Summary::new(query.rtype, &answer, truncated))
+            answer(self.snapshot, &query, draw)
+        };
+        let opt = query.edns.map(|edns| Opt {
+            // RFC 7871 §7.2.1: an option that was understood is answered, whatever the answer.
+            ecs: edns.ecs.map(|ecs| (ecs, made.scope)),
+            ede: made.ede,
+            expire: made.expire.filter(|_| edns.expire),
+            ..self.opt(&edns, made.rcode)
+        });
+        let frame = Frame {
+            limit: limit(&query, self.rules),
+            ..self.frame(Some(question), opt)
+        };
+        let truncated = encode::encode(&made, &frame, out);
+        Outcome::Answered(Summary::new(query.rtype, query.cookie, &made, truncated))
+    }
+
+    fn unanswerable(&self, what: &Unanswerable, out: &mut Vec<u8>) -> Outcome {
+        match what {
+            Unanswerable::Drop => Outcome::Dropped,
+            Unanswerable::Say(saying) => self.say(saying, out),
+            // RFC 7873 §5.4: the cookie is all that was asked for.
+            Unanswerable::NoQuestion(edns) => {
+                let rcode = match self.worth(edns) {
+                    Status::Bad => Rcode::BadCookie,
+                    _ => Rcode::NoError,
+                };
+                let saying = Saying {
+                    rcode,
+                    question: None,
+                    edns: Some(*edns),
+                    ede: None,
+                };
+                self.say(&saying, out)
+            }
+        }
+    }
+
+    /// RFC 8945 §5.2.1: a key that is not known. Nothing is answered under a name that was not proven.
+    fn refuse_signed(&self, parsed: &Parsed, out: &mut Vec<u8>) -> Outcome {
+        let saying = Saying {
+            rcode: Rcode::NotAuth,
+            question: Some(parsed.question.clone()),
+            edns: parsed.query.edns,
+            ede: Some(Ede::not_supported("no TSIG key is known here")),
+        };
+        self.say(&saying, out)
+    }
+
+    /// A response without records.
+    fn say(&self, saying: &Saying, out: &mut Vec<u8>) -> Outcome {
+        let opt = saying.edns.map(|edns| Opt {
+            ede: saying.ede,
+            ..self.opt(&edns, saying.rcode)
+        });
+        encode::bare(
+            &self.frame(saying.question.clone(), opt),
+            saying.rcode.low(),
+            out,
+        );
+        Outcome::Rejected(saying.rcode)
+    }
+
+    fn frame(&self, question: Option<Range<usize>>, opt: Option<Opt<'r>>) -> Frame<'r> {
+        let question = question.and_then(|range| self.packet.get(range));
+        Frame {
+            head: self.packet.first_chunk().copied().unwrap_or_default(),
+            question: question.unwrap_or(&[]),
+            limit: match self.arrival.transport {
+                Transport::Udp => usize::from(MIN_PAYLOAD),
+                _ => usize::from(u16::MAX),
+            },
+            opt,
+        }
+    }
+
+    /// What a query's cookie is worth.
+    fn worth(&self, edns: &Edns) -> Status {
+        match (&self.rules.cookies, &edns.cookie) {
+            (Some(cookies), Some(cookie)) => {
+                cookies.check(cookie, self.arrival.peer, self.arrival.now)
+            }
+            _ => Status::None,
+        }
+    }
+
+    /// RFC 7873 §5.2.3, §5.2.4: where cookies are required, a client that speaks them and has none of ours
+    /// gets one first. Over a stream its address is proven already.
+    fn is_bad_cookie(&self, edns: Option<&Edns>, cookie: Status) -> bool {
+        let is_required = self.rules.cookies.as_ref().is_some_and(|c| c.require);
+        is_required
+            && self.arrival.transport == Transport::Udp
+            && edns.is_some_and(|edns| edns.version == 0)
+            && matches!(cookie, Status::Client | Status::Bad)
+    }
+
+    /// What the OPT record says whatever the answer is.
+    fn opt(&self, edns: &Edns, rcode: Rcode) -> Opt<'r> {
+        let Arrival {
+            peer,
+            transport,
+            now,
+            idle,
+        } = *self.arrival;
+        let cookies = self.rules.cookies.as_ref().zip(edns.cookie);
+        let identity = self.rules.nsid.as_ref().filter(|_| edns.nsid);
+        Opt {
+            rcode_high: rcode.high(),
+            payload: self.rules.payload.max(MIN_PAYLOAD),
+            dnssec_ok: edns.dnssec_ok,
+            cookie: cookies.map(|(cookies, cookie)| cookies.make(cookie.client, peer, now)),
+            nsid: identity.map(|identity| (identity, self.snapshot.generation())),
+            // RFC 7828 §3.3.1: not over UDP; DoH and DoQ have ways of their own (RFC 9250 §5.5.2).
+            keepalive: idle
+                .filter(|_| edns.keepalive)
+                .filter(|_| matches!(transport, Transport::Tcp | Transport::Tls)),
+            // RFC 7830 §6: where anyone can read the message, its length hides nothing.
+            padded: edns.padded && transport.is_encrypted(),
+            ..Opt::default()
         }
     }
 }
@@ -205,15 +413,4 @@ fn limit(query: &Query, rules: &Rules) -> usize {
         (Transport::Udp, None) => MIN_PAYLOAD,
     };
     usize::from(payload)
-}
-
-fn opt(edns: &Edns, rules: &Rules, rcode: Rcode, answer: Option<&Answer<'_>>) -> Opt {
-    Opt {
-        rcode_high: (rcode as u16 >> 4) as u8,
-        payload: rules.payload.max(MIN_PAYLOAD),
-        dnssec_ok: edns.dnssec_ok,
-        // RFC 7871 §7.2.1: an option that was understood is answered, whatever the answer.
-        ecs: edns.ecs.zip(answer.map(|answer| answer.scope)),
-        ede: answer.and_then(|answer| answer.ede),
-    }
 }

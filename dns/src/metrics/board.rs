@@ -2,8 +2,9 @@
 //!
 //! What never happens here: nothing on the path of a query, but for the first after the table changed.
 
-use super::counters::{BUCKETS, Cookie, Count, Counted, Limited, Sheet};
+use super::counters::{BUCKETS, Count, Counted, Limited, Sheet};
 use super::tables::{Known, Labels, OfTable, Sums, VERDICTS};
+use crate::cookie::Status;
 use crate::query::{Rcode, Transport};
 use crate::rtype::RType;
 use prometheus::core::{Collector, Desc};
@@ -213,7 +214,7 @@ fn fixed(sheets: &[&Sheet]) -> Vec<proto::MetricFamily> {
         ),
         list(
             &COOKIES,
-            Cookie::ALL.map(Cookie::name).to_vec(),
+            Status::TOLD.map(Status::name).to_vec(),
             &|sheet| &sheet.cookies,
             false,
         ),

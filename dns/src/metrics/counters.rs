@@ -5,6 +5,7 @@
 use super::Observe;
 use super::board::Board;
 use super::tables::{OfTable, VERDICTS, verdict_index};
+use crate::cookie::Status;
 use crate::query::{Rcode, Transport};
 use crate::respond::{Decided, Outcome};
 use crate::rtype::RType;
@@ -58,34 +59,6 @@ impl Limited {
     }
 }
 
-/// What became of a query's DNS cookie (RFC 7873 §5.2). Queries without one are not counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cookie {
-    /// There was a client cookie only (§5.2.3).
-    New,
-    /// The server cookie is one of ours (§5.2.5).
-    Valid,
-    /// The server cookie is not, or no longer, one of ours (§5.2.4).
-    Invalid,
-    /// The option has a length that none may have (§5.2.2).
-    Malformed,
-}
-
-impl Cookie {
-    /// All of them, in the order of their values.
-    pub const ALL: [Self; 4] = [Self::New, Self::Valid, Self::Invalid, Self::Malformed];
-
-    /// The name in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Valid => "valid",
-            Self::Invalid => "invalid",
-            Self::Malformed => "malformed",
-        }
-    }
-}
-
 /// The upper bounds of the histogram's buckets, in nanoseconds; one more has the rest.
 pub(super) const BUCKETS: [u64; 13] = [
     250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
@@ -103,7 +76,7 @@ pub(super) struct Sheet {
     pub(super) dropped: Count,
     pub(super) send_errors: Count,
     pub(super) limited: [Count; Limited::ALL.len()],
-    pub(super) cookies: [Count; Cookie::ALL.len()],
+    pub(super) cookies: [Count; Status::TOLD.len()],
     pub(super) times: [Count; BUCKETS.len() + 1],
     pub(super) time_ns: Count,
     /// By [`RType::position`]; the last one has all other types.
@@ -179,6 +152,9 @@ impl Counters {
                 if summary.truncated {
                     sheet.truncated.add(1);
                 }
+                if let Some(at) = summary.cookie.told_index() {
+                    add(&sheet.cookies, at);
+                }
                 if let Some(zone) = summary.zone {
                     add_or_last(&self.of_table.zones, zone as usize);
                 }
@@ -230,12 +206,6 @@ impl Counters {
     /// Counts what rate limiting did to one response.
     pub(crate) fn limited(&self, limited: Limited) {
         add(&self.counted.sheet.limited, limited as usize);
-    }
-
-    /// Counts the cookie of one query.
-    #[allow(dead_code)] // until cookies are read
-    pub(crate) fn cookie(&self, cookie: Cookie) {
-        add(&self.counted.sheet.cookies, cookie as usize);
     }
 
     /// Counts how long one packet took.

@@ -13,7 +13,7 @@ mod counters;
 mod tables;
 
 pub(crate) use counters::Counters;
-pub use counters::{Cookie, Limited};
+pub use counters::Limited;
 
 use board::Board;
 use prometheus::core::Collector;

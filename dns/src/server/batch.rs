@@ -4,16 +4,17 @@
 //! What never happens here: nothing is read from or written to a socket, and nothing waits.
 
 use super::Shared;
+use crate::cookie::Status;
 use crate::fast;
 use crate::limit::{self, Ruling};
 use crate::metrics::{Counters, Metrics, TIMED_ONE_IN};
-use crate::query::{Query, Transport};
+use crate::query::{Arrival, Query, Transport};
 use crate::respond::{Outcome, Rules, Summary, respond_into};
 use crate::rtype::RType;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use steering::Snapshot;
 use steering::draw::mix;
 
@@ -33,6 +34,8 @@ pub(super) struct Batch<'a> {
     tick: u16,
     /// When the batch began, where something is limited by time.
     now: Duration,
+    /// Unix time in seconds, for cookies.
+    unix: u32,
 }
 
 impl Worker {
@@ -65,6 +68,7 @@ impl Shared {
                 Some(_) => self.started.elapsed(),
                 None => Duration::ZERO,
             },
+            unix: unix_now(),
         };
         let answered = answer(&mut batch);
         batch.worker.counters.tell(&snapshot, &*self.observe);
@@ -100,8 +104,14 @@ impl Batch<'_> {
         let draw = |client: IpAddr, name: &[u8], rtype: RType| {
             shared.pairs.draw(client, name, rtype, fresh, tick)
         };
+        let arrival = Arrival {
+            peer,
+            transport,
+            now: self.unix,
+            idle: Some(shared.settings.tcp_idle),
+        };
         let outcome = fast::offer(snapshot, packet, peer, transport, rules, draw, out)
-            .unwrap_or_else(|| respond_into(snapshot, packet, peer, transport, rules, draw, out));
+            .unwrap_or_else(|| respond_into(snapshot, packet, &arrival, rules, draw, out));
         if let Some(started) = started {
             self.worker.counters.time(started.elapsed());
         }
@@ -112,7 +122,7 @@ impl Batch<'_> {
             log(snapshot, packet, peer, transport, summary);
         }
         match &rules.rate_limit {
-            Some(limit) if transport == Transport::Udp && outcome != Outcome::Dropped => {
+            Some(limit) if transport == Transport::Udp && may_be_spoofed(&outcome) => {
                 self.limit(limit, peer, &outcome, begin, out)
             }
             _ => outcome != Outcome::Dropped,
@@ -152,6 +162,22 @@ impl Batch<'_> {
             }
         }
     }
+}
+
+/// Whether there is a response, and nobody knows that it goes to who asked: a valid cookie tells that
+/// (RFC 7873 §5.2.5).
+fn may_be_spoofed(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Dropped => false,
+        Outcome::Rejected(_) => true,
+        Outcome::Answered(summary) => summary.cookie != Status::Valid,
+    }
+}
+
+/// Unix time in seconds, as [`Arrival::now`] has it.
+fn unix_now() -> u32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as u32)
 }
 
 /// For debugging only: the packet is read once more.

@@ -213,6 +213,17 @@ impl Zone {
         serial.map_or(0, |serial| u32::from_be_bytes(*serial))
     }
 
+    /// How long the zone may be served without its primary, in seconds (RFC 1035 §3.3.13).
+    pub(crate) fn expire(&self) -> Option<u32> {
+        let numbers = self
+            .soa
+            .last_chunk::<{ crate::master::rdata::SOA_TAIL }>()?;
+        let [_, _, _, expire, _] = *numbers.as_chunks::<4>().0 else {
+            return None;
+        };
+        Some(u32::from_be_bytes(expire))
+    }
+
     /// A fingerprint of all records but for the SOA's serial: two generations of a zone with the same
     /// one have the same content. The same on every machine and in every run.
     pub fn content(&self) -> u64 {

@@ -5,7 +5,7 @@
 
 #![no_main]
 
-use dns::{Answer, Ecs, Outcome, Query, Rules, Summary, Transport};
+use dns::{Answer, Arrival, Ecs, Outcome, Query, Rules, Summary, Transport};
 use libfuzzer_sys::fuzz_target;
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -45,6 +45,7 @@ impl Scene {
             rules: Rules {
                 client_subnet: how & 2 == 0,
                 payload: u16::from(payload) * 17,
+                ..Rules::default()
             },
             // Spread over all of its bits, as the server's draws are.
             draw: u64::from(draw).wrapping_mul(0x9e37_79b9_7f4a_7c15),
@@ -73,8 +74,7 @@ fuzz_target!(|data: &[u8]| {
     let outcome = dns::respond_into(
         scene.snapshot,
         packet,
-        scene.peer,
-        scene.transport,
+        &Arrival::new(scene.peer, scene.transport),
         &scene.rules,
         |_, _, _| scene.draw,
         &mut out,
