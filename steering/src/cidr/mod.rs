@@ -5,6 +5,7 @@
 //! ranges of equal value are merged, so the prefix returned for an address is the widest one around it
 //! in which every address has the same value: the truthful scope of RFC 7871 §7.2.1.
 
+mod flat;
 mod ranges;
 mod starts;
 mod sweep;

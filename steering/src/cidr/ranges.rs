@@ -1,7 +1,11 @@
 //! One address family cut into ranges: the arithmetic under [`Partition`](super::Partition).
 
 use super::NONE;
+use super::flat::Flat;
 use super::starts::{Bits, Starts};
+
+/// Families with more ranges than this are laid out flat too; fewer fit the cache as they are.
+const FLAT_ABOVE: usize = 256;
 
 /// A cut of one family: `values[i]` holds from `starts[i]` to just before `starts[i + 1]`.
 /// `starts[0]` is always zero.
@@ -9,6 +13,8 @@ use super::starts::{Bits, Starts};
 pub(super) struct Ranges<K: Bits> {
     starts: Starts<K>,
     values: Vec<u32>,
+    /// The same again for lookups; `None` for small families.
+    flat: Option<Flat>,
 }
 
 impl<K: Bits> Ranges<K> {
@@ -17,6 +23,7 @@ impl<K: Bits> Ranges<K> {
         Self {
             starts: Starts::new(),
             values: Vec::new(),
+            flat: None,
         }
     }
 
@@ -24,6 +31,10 @@ impl<K: Bits> Ranges<K> {
     pub fn finished(mut self) -> Self {
         self.starts.finish();
         self.values.shrink_to_fit();
+        self.flat = None;
+        if self.len() > FLAT_ABOVE {
+            self.flat = Flat::new(&self);
+        }
         self
     }
 
@@ -82,6 +93,13 @@ impl<K: Bits> Ranges<K> {
     /// The value of `address`, and the length of the widest prefix around it with that one value.
     #[inline]
     pub fn find(&self, address: K) -> (u32, u8) {
+        let flat = self.flat.as_ref();
+        flat.and_then(|flat| flat.find(address))
+            .unwrap_or_else(|| self.search(address))
+    }
+
+    /// [`Ranges::find`] in the ranges themselves.
+    pub fn search(&self, address: K) -> (u32, u8) {
         let i = self.starts.find(address);
         // The widest aligned block around the address that holds neither the last address before the
         // range nor the first one after it.
@@ -123,19 +141,27 @@ impl<K: Bits> Ranges<K> {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        self.starts.heap_bytes() + self.values.capacity() * size_of::<u32>()
+        self.starts.heap_bytes()
+            + self.values.capacity() * size_of::<u32>()
+            + self.flat.as_ref().map_or(0, Flat::heap_bytes)
+    }
+
+    /// The values, in the order of their ranges.
+    pub fn values(&self) -> &[u32] {
+        &self.values
+    }
+
+    /// A range as (first, last, value).
+    pub fn range(&self, i: usize) -> Option<(K, K, u32)> {
+        let value = *self.values.get(i)?;
+        let first = self.starts.at(i).unwrap_or(K::ZERO);
+        let after = self.starts.at(i + 1);
+        let last = after.and_then(Bits::predecessor).unwrap_or(K::LAST);
+        Some((first, last, value))
     }
 
     /// Every range as (first, last, value), in order.
     pub fn iter(&self) -> impl Iterator<Item = (K, K, u32)> + '_ {
-        self.values.iter().enumerate().map(|(i, value)| {
-            let first = self.starts.at(i).unwrap_or(K::ZERO);
-            let last = self
-                .starts
-                .at(i + 1)
-                .and_then(Bits::predecessor)
-                .unwrap_or(K::LAST);
-            (first, last, *value)
-        })
+        (0..self.len()).filter_map(|i| self.range(i))
     }
 }

@@ -31,11 +31,22 @@ impl Row {
 }
 
 /// The row of a country; `None` for a code that is no country.
+#[inline]
 pub fn find(country: Country) -> Option<&'static Row> {
-    ALL.binary_search_by_key(&country, Row::country)
-        .ok()
-        .map(|i| &ALL[i])
+    ALL.get(usize::from(*ROWS.get(country.index())?))
 }
+
+/// The row of each code by [`Country::index`]; beyond the last row for codes that are no country.
+static ROWS: [u8; Country::CODES] = {
+    assert!(ALL.len() <= u8::MAX as usize);
+    let mut rows = [u8::MAX; Country::CODES];
+    let mut i = 0;
+    while i < ALL.len() {
+        rows[ALL[i].country().index()] = i as u8;
+        i += 1;
+    }
+    rows
+};
 
 /// The 27 member states of the European Union.
 pub const EU: &[&str] = &[
