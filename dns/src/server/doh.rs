@@ -1,0 +1,207 @@
+//! DNS over HTTPS (RFC 8484): HTTP/2 and HTTP/1.1 around one query and its answer. The framing is hyper's.
+//!
+//! Bounds: streams a connection, octets of a head, of a body and of what waits to be sent, the time of a head
+//! and the idle time of the connection. What never happens here: no path but the one is served, nothing is
+//! redirected, no file is read.
+
+use super::places::Place;
+use super::{Draws, Reply, Shared, wire};
+use crate::metrics::Closed;
+use crate::query::Transport;
+use crate::respond::Rules;
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use request::{Asked, MEDIA_TYPE, asked};
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+mod request;
+
+/// The most exchanges at a time on one HTTP/2 connection (RFC 9113 §6.5.2 recommends no less than 100).
+const STREAMS: u32 = 100;
+/// The most octets of a request's head. A query in a GET is a few hundred octets in base64url.
+const HEAD: usize = 16 << 10;
+/// The most octets of answers that wait for an HTTP/2 client to take them.
+const UNSENT: usize = 128 << 10;
+/// The most octets of one body, and of all bodies of a connection that were not read yet.
+const WINDOWS: (u32, u32) = (64 << 10, 256 << 10);
+/// How long a head may take once its connection is made.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+/// How long exchanges may end in, once no more are taken.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What an exchange needs.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) place: Arc<Place>,
+    pub(super) peer: IpAddr,
+    pub(super) path: Arc<str>,
+}
+
+/// Serves one connection. `None`: the client's closing, or the server's stop.
+pub(super) async fn serve(
+    stream: TlsStream<TcpStream>,
+    asker: Asker,
+    shutdown: &CancellationToken,
+) -> Option<Closed> {
+    let place = asker.place.clone();
+    let shared = asker.shared.clone();
+    let exchange = service_fn(move |request| {
+        let asker = asker.clone();
+        async move { Ok::<_, Infallible>(asker.answer(request).await) }
+    });
+    let builder = builder();
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), exchange));
+    let mut closed = None;
+    let mut going = false;
+    loop {
+        let limits = Rules::of(&shared.reader.load()).connections.clone();
+        let left = if going {
+            GOODBYE
+        } else {
+            place.may_idle(&limits).saturating_sub(place.idle_for())
+        };
+        let enough = limits.queries.is_some_and(|most| place.asked() >= most);
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return closed.or_else(|| fault(ended.err()?)),
+            () = shutdown.cancelled(), if !going => {}
+            () = place.asked_more(), if !going && !enough && limits.queries.is_some() => continue,
+            () = sleep(left) => {
+                if going {
+                    return closed;
+                }
+                if place.idle_for() < place.may_idle(&limits) {
+                    continue;
+                }
+                closed = Some(Closed::Idle);
+            }
+            () = std::future::ready(()), if enough && !going => closed = Some(Closed::Queries),
+        }
+        going = true;
+        connection.as_mut().graceful_shutdown();
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD);
+    let (stream, connection) = WINDOWS;
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD as u32)
+        .max_send_buf_size(UNSENT)
+        .initial_stream_window_size(stream)
+        .initial_connection_window_size(connection);
+    builder
+}
+
+/// What hyper says of a connection that broke.
+fn fault(error: Box<dyn Error + Send + Sync>) -> Option<Closed> {
+    let Some(error) = error.downcast_ref::<hyper::Error>() else {
+        return Some(Closed::Broken);
+    };
+    Some(match () {
+        () if error.is_parse() => Closed::Malformed,
+        () if error.is_timeout() => Closed::Idle,
+        () => Closed::Broken,
+    })
+}
+
+impl Asker {
+    /// Answers one request.
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.place.ask();
+        let (parts, body) = request.into_parts();
+        let packet = match asked(&parts, &self.path) {
+            Ok(Asked::Packet(packet)) => Bytes::from(packet),
+            Ok(Asked::Body(most)) => match self.body(body, most).await {
+                Ok(packet) => packet,
+                Err(status) => return refusal(status),
+            },
+            Err(status) => return refusal(status),
+        };
+        let (mut out, snapshot) = (Vec::new(), self.shared.reader.load());
+        let reply = self.shared.exchange(
+            &snapshot,
+            &packet,
+            self.peer,
+            Transport::Https,
+            &mut Draws::new(),
+            &mut out,
+        );
+        self.place.touch();
+        match reply {
+            Reply::None => refusal(StatusCode::BAD_REQUEST),
+            Reply::Given { steered } => response(out, steered),
+        }
+    }
+
+    /// The body of a POST, within its bounds.
+    async fn body(&self, body: Incoming, most: usize) -> Result<Bytes, StatusCode> {
+        let idle = Rules::of(&self.shared.reader.load()).connections.idle;
+        let whole = timeout(idle, Limited::new(body, most).collect()).await;
+        match whole {
+            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(StatusCode::PAYLOAD_TOO_LARGE)
+            }
+            Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
+            Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        }
+    }
+}
+
+/// An answer, with how long it may be kept (RFC 8484 §5.1). A steered one only by its own client: another would
+/// be given another.
+fn response(message: Vec<u8>, steered: bool) -> Response<Full<Bytes>> {
+    let kept = match wire::freshness(&message) {
+        Some(seconds) if steered => format!("private, max-age={seconds}"),
+        Some(seconds) => format!("max-age={seconds}"),
+        None => "no-store".to_owned(),
+    };
+    let mut response = Response::new(Full::from(message));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    if let Ok(kept) = HeaderValue::from_str(&kept) {
+        headers.insert(CACHE_CONTROL, kept);
+    }
+    response
+}
+
+fn refusal(status: StatusCode) -> Response<Full<Bytes>> {
+    let text = status.canonical_reason().unwrap_or_default();
+    let mut response = Response::new(Full::from(format!("{text}\n")));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let allowed = [Method::GET, Method::HEAD, Method::POST].map(|method| method.to_string());
+        if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
+            headers.insert(ALLOW, allowed);
+        }
+    }
+    response
+}
