@@ -13,6 +13,7 @@
 pub mod answer;
 mod build;
 pub mod cookie;
+mod connections;
 pub mod ecs;
 pub mod edns;
 mod encode;
@@ -34,6 +35,7 @@ pub mod zone;
 
 pub use answer::{Answer, Data, MAX_CHAIN, Owner, Record, answer};
 pub use cookie::{Cookies, Secret};
+pub use connections::Connections;
 pub use ecs::Ecs;
 pub use edns::{Ede, Edns};
 pub use limit::Limiter;
@@ -45,7 +47,7 @@ pub use respond::{
     Decided, Deferred, Outcome, Rules, Summary, respond, respond_into, respond_or_defer,
 };
 pub use rtype::RType;
-pub use server::{BindError, Server, Settings};
+pub use server::{BindError, Listeners, Messages, Plain, Secure, Server, Settings, Transfers};
 pub use steer::MAX_ADDRESSES;
 pub use store::{Zone, ZoneRecord, Zones};
 pub use zone::{SoaSpec, SteeredName, ZoneProblem, ZoneSpec};

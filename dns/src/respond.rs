@@ -4,6 +4,7 @@
 //! or nothing.
 
 use crate::answer::{Answer, answer};
+use crate::connections::Connections;
 use crate::cookie::{Cookies, Status};
 use crate::edns::{Ede, Edns, Heeds, Opt};
 use crate::encode::{self, Frame};
@@ -12,6 +13,7 @@ use crate::nsid::{self, Chaos, Identity};
 use crate::parse::{self, Parsed, Saying, Unanswerable};
 use crate::query::{Arrival, CH, Query, Rcode, Transport};
 use crate::rtype::RType;
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::ops::Range;
 use steering::{Decision, RegionId, ServiceId, Snapshot, Verdict};
@@ -37,6 +39,10 @@ pub struct Rules {
     pub nsid: Option<Identity>,
     /// What is told in class CH.
     pub chaos: Chaos,
+    /// The bounds of connections.
+    pub connections: Connections,
+    /// The front ends that are believed where a PROXY header is expected; all others are closed there.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What holds where nothing was set.
@@ -50,6 +56,8 @@ static DEFAULT: Rules = Rules {
         version: None,
         hostname: None,
     },
+    connections: Connections::DEFAULT,
+    trusted_proxies: Vec::new(),
 };
 
 impl Default for Rules {

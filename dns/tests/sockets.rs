@@ -3,7 +3,7 @@
 mod common;
 
 use common::{packet, show, world};
-use dns::{Metrics, Observe, Server, Settings};
+use dns::{Connections, Metrics, Observe, Rules, Server, Settings};
 use prometheus::Registry;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,7 +37,15 @@ impl Observe for Counting {
 }
 
 fn start(address: &str, settings: Settings) -> Running {
-    let (_publisher, reader) = steering::channel(world());
+    start_with(address, settings, Connections::DEFAULT)
+}
+
+fn start_with(address: &str, settings: Settings, connections: Connections) -> Running {
+    let rules = Rules {
+        connections,
+        ..Rules::default()
+    };
+    let (_publisher, reader) = steering::channel(common::ruled(rules));
     let registry = Registry::new();
     let metrics = Arc::new(Metrics::new(&registry).expect("fresh names"));
     let decisions = Arc::new(Counting::default());
@@ -72,15 +80,15 @@ impl Running {
             .sum()
     }
 
-    async fn until(&self, name: &str, value: f64) {
+    async fn until(&self, name: &str, label: &str, value: f64) {
         let wait = async {
-            while self.counted(name, "") != value {
+            while self.counted(name, label) != value {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         timeout(PATIENCE, wait)
             .await
-            .unwrap_or_else(|_| panic!("{name} is {}", self.counted(name, "")));
+            .unwrap_or_else(|_| panic!("{name} is {}", self.counted(name, label)));
     }
 
     async fn stop(self) {
@@ -238,27 +246,30 @@ async fn what_gets_no_response_ends_a_connection() {
 
 #[tokio::test]
 async fn idle_connections_are_closed_and_counted() {
-    let settings = Settings {
-        tcp_idle: Duration::from_millis(50),
-        ..Settings::default()
+    let connections = Connections {
+        idle: Duration::from_millis(50),
+        ..Connections::DEFAULT
     };
-    let server = start("127.0.0.1:0", settings);
+    let server = start_with("127.0.0.1:0", Settings::default(), connections);
     let mut stream = TcpStream::connect(server.address).await.expect("connected");
     // Half a query does not keep it open.
     stream.write_all(&[0, 30, 1]).await.expect("sent");
     assert!(closed(&mut stream).await);
-    server.until("rhumb_dns_tcp_timeouts_total", 1.0).await;
-    server.until("rhumb_dns_tcp_connections", 0.0).await;
+    server.until("rhumb_dns_connections", "tcp", 0.0).await;
+    assert_eq!(
+        server.counted("rhumb_dns_connections_closed_total", "idle"),
+        1.0
+    );
     server.stop().await;
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_closed_and_counted() {
-    let settings = Settings {
-        tcp_connections: 2,
-        ..Settings::default()
+async fn connections_beyond_the_share_of_a_client_are_closed_and_counted() {
+    let connections = Connections {
+        per_client: 2,
+        ..Connections::DEFAULT
     };
-    let server = start("127.0.0.1:0", settings);
+    let server = start_with("127.0.0.1:0", Settings::default(), connections);
     let query = framed(&packet("mail.example. A", None));
     let mut open = Vec::new();
     for _ in 0..2 {
@@ -271,13 +282,49 @@ async fn connections_beyond_the_limit_are_closed_and_counted() {
         .await
         .expect("accepted by the system");
     assert!(closed(&mut third).await);
-    assert_eq!(server.counted("rhumb_dns_tcp_rejected_total", ""), 1.0);
+    let refused = "rhumb_dns_connections_closed_total";
+    assert_eq!(server.counted(refused, "client_limit"), 1.0);
     // A place that becomes free is given again.
     drop(open.pop());
-    server.until("rhumb_dns_tcp_connections", 1.0).await;
+    server.until("rhumb_dns_connections", "tcp", 1.0).await;
     let mut fourth = TcpStream::connect(server.address).await.expect("connected");
     fourth.write_all(&query).await.expect("sent");
     assert_eq!(show(&read_frame(&mut fourth).await)[0], "NOERROR aa");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn beyond_all_connections_the_one_idle_for_longest_gives_way() {
+    let connections = Connections {
+        most: 2,
+        ..Connections::DEFAULT
+    };
+    let server = start_with("127.0.0.1:0", Settings::default(), connections);
+    let query = framed(&packet("mail.example. A", None));
+    let mut first = TcpStream::connect(server.address).await.expect("connected");
+    server.until("rhumb_dns_connections", "tcp", 1.0).await;
+    let mut second = TcpStream::connect(server.address).await.expect("connected");
+    second.write_all(&query).await.expect("sent");
+    read_frame(&mut second).await;
+    // Newcomers are refused until the first one has had its moment.
+    let wait = async {
+        loop {
+            let mut third = TcpStream::connect(server.address).await.expect("connected");
+            let _ = third.write_all(&query).await;
+            let mut length = [0; 2];
+            if third.read_exact(&mut length).await.is_ok() {
+                return third;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let third = timeout(PATIENCE, wait).await.expect("a place");
+    assert!(closed(&mut first).await);
+    second.write_all(&query).await.expect("sent");
+    assert_eq!(show(&read_frame(&mut second).await)[0], "NOERROR aa");
+    let closed = "rhumb_dns_connections_closed_total";
+    assert_eq!(server.counted(closed, "evicted"), 1.0);
+    drop((second, third));
     server.stop().await;
 }
 

@@ -10,16 +10,19 @@
 
 mod board;
 mod counters;
+mod streams;
 mod tables;
 
 pub(crate) use counters::Counters;
 pub use counters::Limited;
+pub(crate) use streams::Closed;
 
 use board::Board;
+use prometheus::Registry;
 use prometheus::core::Collector;
-use prometheus::{IntCounter, IntGauge, Registry};
 use std::sync::Arc;
 use steering::{RegionId, Snapshot};
+use streams::Streams;
 
 /// The most services with a series of their own, over all reloads of one run; the others are counted
 /// together as `other`.
@@ -46,10 +49,7 @@ impl Observe for () {
 /// The counters of the DNS plane.
 pub struct Metrics {
     board: Board,
-    pub(crate) tcp_open: IntGauge,
-    pub(crate) tcp_accepted: IntCounter,
-    pub(crate) tcp_rejected: IntCounter,
-    pub(crate) tcp_timeouts: IntCounter,
+    pub(crate) streams: Streams,
 }
 
 impl Metrics {
@@ -60,22 +60,9 @@ impl Metrics {
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let board = Board::new()?;
         registry.register(Box::new(board.clone()))?;
-        let counter = |name, help| one(registry, IntCounter::new(name, help)?);
         Ok(Self {
             board,
-            tcp_open: one(
-                registry,
-                IntGauge::new("rhumb_dns_tcp_connections", "Open TCP connections.")?,
-            )?,
-            tcp_accepted: counter("rhumb_dns_tcp_accepted_total", "TCP connections taken.")?,
-            tcp_rejected: counter(
-                "rhumb_dns_tcp_rejected_total",
-                "TCP connections closed at once because the limit was reached.",
-            )?,
-            tcp_timeouts: counter(
-                "rhumb_dns_tcp_timeouts_total",
-                "TCP connections closed for idleness.",
-            )?,
+            streams: Streams::new(registry)?,
         })
     }
 

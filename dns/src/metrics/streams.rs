@@ -1,6 +1,6 @@
 //! What is counted of connections: TCP, DoT, DoH and DoQ.
 
-use super::{one, vec};
+use super::one;
 use crate::query::Transport;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
@@ -80,17 +80,21 @@ impl Streams {
                 &["transport"],
             )?,
         )?;
-        let accepted = vec(
-            registry,
+        let counters = |name, help, label| {
+            one(
+                registry,
+                IntCounterVec::new(Opts::new(name, help), &[label])?,
+            )
+        };
+        let accepted = counters(
             "rhumb_dns_connections_accepted_total",
             "Connections taken.",
-            &["transport"],
+            "transport",
         )?;
-        let closed: IntCounterVec = vec(
-            registry,
+        let closed = counters(
             "rhumb_dns_connections_closed_total",
             "Connections refused or closed by this side, by reason.",
-            &["reason"],
+            "reason",
         )?;
         Ok(Self {
             open: Transport::ALL.map(|t| open.with_label_values(&[t.name()])),

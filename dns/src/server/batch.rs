@@ -82,6 +82,11 @@ impl Shared {
 }
 
 impl Batch<'_> {
+    /// How packets are answered.
+    pub(super) fn rules(&self) -> &Rules {
+        self.rules
+    }
+
     /// Answers one packet into `out`, behind what is there, and counts it. `false`: there is no response.
     pub(super) fn packet(
         &mut self,
@@ -90,13 +95,30 @@ impl Batch<'_> {
         transport: Transport,
         out: &mut Vec<u8>,
     ) -> bool {
+        let begin = out.len();
+        let outcome = self.exchange(packet, peer, transport, out);
+        match &self.rules.rate_limit {
+            Some(limit) if transport == Transport::Udp && may_be_spoofed(&outcome) => {
+                self.limit(limit, peer, &outcome, begin, out)
+            }
+            _ => outcome != Outcome::Dropped,
+        }
+    }
+
+    /// The same, without a rate, for those who ask what became of it.
+    pub(super) fn exchange(
+        &mut self,
+        packet: &[u8],
+        peer: IpAddr,
+        transport: Transport,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
         let Self {
             shared,
             snapshot,
             rules,
             ..
         } = *self;
-        let begin = out.len();
         let fresh = self.worker.draws.next();
         let tick = self.tick;
         // The clock is read for few: it would cost more than a static answer does.
@@ -108,7 +130,7 @@ impl Batch<'_> {
             peer,
             transport,
             now: self.unix,
-            idle: Some(shared.settings.tcp_idle),
+            idle: Some(shared.places.idle(&rules.connections)),
         };
         let outcome = fast::offer(snapshot, packet, peer, transport, rules, draw, out)
             .unwrap_or_else(|| respond_into(snapshot, packet, &arrival, rules, draw, out));
@@ -121,12 +143,7 @@ impl Batch<'_> {
         if let Outcome::Answered(summary) = &outcome {
             log(snapshot, packet, peer, transport, summary);
         }
-        match &rules.rate_limit {
-            Some(limit) if transport == Transport::Udp && may_be_spoofed(&outcome) => {
-                self.limit(limit, peer, &outcome, begin, out)
-            }
-            _ => outcome != Outcome::Dropped,
-        }
+        outcome
     }
 
     /// Holds the response behind `begin` to its rate. `false`: it is not to be sent.

@@ -5,9 +5,9 @@
 //! the answers of one turn. A connection that waits holds no buffer. What never happens here: no query waits
 //! for a later one.
 
+use super::Shared;
 use super::messages::Messages;
 use super::places::Place;
-use super::{Draws, Reply, Shared};
 use crate::metrics::Closed;
 use crate::query::Transport;
 use crate::respond::Rules;
@@ -39,7 +39,6 @@ pub(super) struct Conversation<'a> {
     pub(super) transport: Transport,
     input: BytesMut,
     out: Vec<u8>,
-    draws: Draws,
     /// How many queries were answered.
     answered: u64,
 }
@@ -72,7 +71,6 @@ impl<'a> Conversation<'a> {
             transport,
             input: BytesMut::new(),
             out: Vec::new(),
-            draws: Draws::new(),
             answered: 0,
         }
     }
@@ -82,6 +80,7 @@ impl<'a> Conversation<'a> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let shutdown = self.shutdown;
         // Counted from the last complete query, so that octets trickling in do not extend it.
         let mut since = Instant::now();
         loop {
@@ -113,7 +112,7 @@ impl<'a> Conversation<'a> {
             let read = tokio::select! {
                 biased;
                 read = self.read(since, stream) => read,
-                () = self.shutdown.cancelled() => return self.end(stream, None).await,
+                () = shutdown.cancelled() => return self.end(stream, None).await,
             };
             match read {
                 Ok(0) => return None,
@@ -154,38 +153,32 @@ impl<'a> Conversation<'a> {
         if self.complete().is_none() {
             return Then::Next;
         }
-        let snapshot = self.shared.reader.load();
-        let most = Rules::of(&snapshot).connections.queries;
-        while let Some(length) = self.complete().filter(|_| self.out.len() < TURN) {
-            if most.is_some_and(|most| self.answered >= most) {
-                return Then::Enough;
-            }
-            self.input.advance(2);
-            let packet = self.input.split_to(length);
-            self.answered += 1;
-            let opened =
-                self.shared
+        let shared = self.shared;
+        shared.turn(|batch| {
+            let most = batch.rules().connections.queries;
+            while let Some(length) = self.complete().filter(|_| self.out.len() < TURN) {
+                if most.is_some_and(|most| self.answered >= most) {
+                    return Then::Enough;
+                }
+                self.input.advance(2);
+                let packet = self.input.split_to(length);
+                self.answered += 1;
+                let (peer, transport) = (self.peer, self.transport);
+                let opened = shared
                     .transfers
-                    .open(&self.shared.reader, &packet, self.peer, self.transport);
-            if let Some(messages) = opened {
-                return Then::Messages(messages);
+                    .open(&shared.reader, &packet, peer, transport);
+                if let Some(messages) = opened {
+                    return Then::Messages(messages);
+                }
+                let begin = begin(&mut self.out);
+                if !batch.packet(&packet, peer, transport, &mut self.out) {
+                    self.out.truncate(begin);
+                    return Then::Malformed;
+                }
+                complete(&mut self.out, begin);
             }
-            let begin = begin(&mut self.out);
-            let reply = self.shared.exchange(
-                &snapshot,
-                &packet,
-                self.peer,
-                self.transport,
-                &mut self.draws,
-                &mut self.out,
-            );
-            if matches!(reply, Reply::None) {
-                self.out.truncate(begin);
-                return Then::Malformed;
-            }
-            complete(&mut self.out, begin);
-        }
-        Then::Next
+            Then::Next
+        })
     }
 
     /// Writes what is ready, within the idle time.

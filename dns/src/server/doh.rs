@@ -5,10 +5,10 @@
 //! redirected, no file is read.
 
 use super::places::Place;
-use super::{Draws, Reply, Shared, wire};
+use super::{Shared, wire};
 use crate::metrics::Closed;
 use crate::query::Transport;
-use crate::respond::Rules;
+use crate::respond::{Outcome, Rules};
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -142,19 +142,15 @@ impl Asker {
             },
             Err(status) => return refusal(status),
         };
-        let (mut out, snapshot) = (Vec::new(), self.shared.reader.load());
-        let reply = self.shared.exchange(
-            &snapshot,
-            &packet,
-            self.peer,
-            Transport::Https,
-            &mut Draws::new(),
-            &mut out,
-        );
+        let mut out = Vec::new();
+        let outcome = self
+            .shared
+            .turn(|batch| batch.exchange(&packet, self.peer, Transport::Https, &mut out));
         self.place.touch();
-        match reply {
-            Reply::None => refusal(StatusCode::BAD_REQUEST),
-            Reply::Given { steered } => response(out, steered),
+        match outcome {
+            Outcome::Dropped => refusal(StatusCode::BAD_REQUEST),
+            Outcome::Rejected(_) => response(out, false),
+            Outcome::Answered(summary) => response(out, summary.decided.is_some()),
         }
     }
 

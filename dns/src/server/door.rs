@@ -6,7 +6,7 @@
 use super::converse::Conversation;
 use super::doh;
 use super::listeners::{Bound, Kind};
-use super::places::{Place, Places, Refusal};
+use super::places::{Place, Refusal};
 use super::{Shared, proxied};
 use crate::metrics::Closed;
 use crate::query::Transport;
@@ -30,7 +30,6 @@ const AFTER_ERROR: Duration = Duration::from_millis(50);
 /// One listener.
 pub(super) struct Door {
     pub(super) bound: Bound,
-    pub(super) places: Arc<Places>,
     pub(super) shared: Arc<Shared>,
     pub(super) shutdown: CancellationToken,
 }
@@ -92,7 +91,7 @@ impl Door {
             return streams.closed(Closed::Untrusted);
         }
         let client = (!self.bound.proxied).then_some(peer);
-        let place = match self.places.enter(client, &rules.connections) {
+        let place = match self.shared.places.enter(client, &rules.connections) {
             Ok((place, evicts)) => {
                 if evicts {
                     streams.closed(Closed::Evicted);
@@ -135,13 +134,9 @@ impl Connection {
         }
         let served = async {
             match &self.kind {
-                Kind::Plain => {
-                    self.converse(Transport::Tcp).hold(&mut stream).await
-                }
+                Kind::Plain => self.converse(Transport::Tcp).hold(&mut stream).await,
                 Kind::Tls(acceptor) => Box::pin(self.tls(acceptor, stream)).await,
-                Kind::Https(acceptor, path) => {
-                    Box::pin(self.https(acceptor, path, stream)).await
-                }
+                Kind::Https(acceptor, path) => Box::pin(self.https(acceptor, path, stream)).await,
             }
         };
         tokio::select! {

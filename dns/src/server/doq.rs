@@ -7,8 +7,8 @@
 
 use super::door::HANDSHAKE;
 use super::listeners::{Secure, bind_quic};
-use super::places::{Place, Places};
-use super::{BindError, Draws, Reply, Shared, tls, wire};
+use super::places::Place;
+use super::{BindError, Shared, tls, wire};
 use crate::metrics::Closed;
 use crate::query::Transport;
 use crate::respond::Rules;
@@ -53,7 +53,6 @@ const EXCESSIVE_LOAD: VarInt = VarInt::from_u32(4);
 /// A bound listener.
 pub(super) struct Door {
     pub(super) endpoint: Endpoint,
-    pub(super) places: Arc<Places>,
     pub(super) shared: Arc<Shared>,
     pub(super) shutdown: CancellationToken,
 }
@@ -68,8 +67,8 @@ pub(super) fn bind(spec: &Secure) -> Result<(Endpoint, SocketAddr), BindError> {
     let config = config(spec).map_err(|error| failed(io::Error::other(error)))?;
     let socket = bind_quic(spec.address).map_err(failed)?;
     let runtime = Arc::new(TokioRuntime);
-    let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
-        .map_err(failed)?;
+    let endpoint =
+        Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime).map_err(failed)?;
     let address = endpoint.local_addr().map_err(failed)?;
     Ok((endpoint, address))
 }
@@ -118,13 +117,13 @@ impl Door {
         let snapshot = self.shared.reader.load();
         let limits = &Rules::of(&snapshot).connections;
         let known = incoming.remote_address_validated() || !incoming.may_retry();
-        if !known && self.places.pressed(limits) {
+        if !known && self.shared.places.pressed(limits) {
             // Fails only where it may not be asked for, which was looked at.
             let _ = incoming.retry();
             return;
         }
         let peer = incoming.remote_address().ip();
-        match self.places.enter(Some(peer), limits) {
+        match self.shared.places.enter(Some(peer), limits) {
             Ok((place, evicts)) => {
                 if evicts {
                     streams.closed(Closed::Evicted);
@@ -192,7 +191,9 @@ impl Session {
             }
             // Queries that are being answered are bounded by themselves.
             let left = may.saturating_sub(idle).max(GOODBYE / 4);
-            let enough = limits.queries.is_some_and(|most| self.place.asked() >= most);
+            let enough = limits
+                .queries
+                .is_some_and(|most| self.place.asked() >= most);
             if enough && streams.is_empty() {
                 return (Some(Closed::Queries), NO_ERROR);
             }
@@ -260,10 +261,10 @@ impl Exchange {
         };
         let packet = query(&octets).ok_or(Fault::Protocol)?;
         let peer = self.connection.remote_address().ip();
-        let opened =
-            self.shared
-                .transfers
-                .open(&self.shared.reader, packet, peer, Transport::Quic);
+        let opened = self
+            .shared
+            .transfers
+            .open(&self.shared.reader, packet, peer, Transport::Quic);
         if let Some(mut messages) = opened {
             let mut out = vec![0; 2];
             while messages.next(&mut out) {
@@ -273,16 +274,10 @@ impl Exchange {
             }
         } else {
             let mut out = vec![0; 2];
-            let snapshot = self.shared.reader.snapshot();
-            let reply = self.shared.exchange(
-                &snapshot,
-                packet,
-                peer,
-                Transport::Quic,
-                &mut Draws::new(),
-                &mut out,
-            );
-            if matches!(reply, Reply::None) {
+            let answered = self
+                .shared
+                .turn(|batch| batch.packet(packet, peer, Transport::Quic, &mut out));
+            if !answered {
                 return Err(Fault::Protocol);
             }
             write(&mut send, &mut out, within).await?;

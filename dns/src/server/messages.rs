@@ -30,13 +30,7 @@ pub trait Transfers: Send + Sync + 'static {
 
 /// No transfers.
 impl Transfers for () {
-    fn open(
-        &self,
-        _: &Reader,
-        _: &[u8],
-        _: IpAddr,
-        _: Transport,
-    ) -> Option<Box<dyn Messages>> {
+    fn open(&self, _: &Reader, _: &[u8], _: IpAddr, _: Transport) -> Option<Box<dyn Messages>> {
         None
     }
 }

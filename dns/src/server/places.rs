@@ -5,10 +5,10 @@
 //! refused instead, so that it cannot push out others. What never happens here: no socket is touched; who
 //! loses a place is told, and closes.
 
-use crate::respond::Connections;
+use crate::connections::Connections;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -33,6 +33,8 @@ pub(super) enum Refusal {
 /// All places.
 pub(super) struct Places {
     inner: Mutex<Inner>,
+    /// How many are taken.
+    taken: AtomicUsize,
     started: Instant,
 }
 
@@ -92,6 +94,7 @@ impl Places {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::default(),
+            taken: AtomicUsize::new(0),
             started: Instant::now(),
         })
     }
@@ -125,6 +128,7 @@ impl Places {
             asked_more: Notify::new(),
         });
         inner.held.insert((now, number), held.clone());
+        self.taken.store(inner.held.len(), Ordering::Relaxed);
         if let Some(network) = network {
             *inner.clients.entry(network).or_default() += 1;
         }
@@ -149,7 +153,7 @@ impl Places {
     /// Whether places are running out.
     pub(super) fn pressed(&self, limits: &Connections) -> bool {
         let (share, of) = PRESSED;
-        self.lock().held.len().saturating_mul(of) >= limits.most.saturating_mul(share)
+        self.taken.load(Ordering::Relaxed).saturating_mul(of) >= limits.most.saturating_mul(share)
     }
 
     fn now(&self) -> u64 {
@@ -191,9 +195,7 @@ impl Inner {
 impl Place {
     /// Something was done: a query answered, an answer taken.
     pub(super) fn touch(&self) {
-        self.held
-            .active
-            .store(self.places.now(), Ordering::Relaxed);
+        self.held.active.store(self.places.now(), Ordering::Relaxed);
     }
 
     /// One more query.
@@ -247,6 +249,8 @@ impl Drop for Place {
         let mut inner = self.places.lock();
         let noticed = self.held.noticed.load(Ordering::Relaxed);
         inner.held.remove(&(noticed, self.number));
+        let taken = &self.places.taken;
+        taken.store(inner.held.len(), Ordering::Relaxed);
         if let Some(network) = self.client.get()
             && let Some(count) = inner.clients.get_mut(network)
         {

@@ -55,7 +55,8 @@ pub(super) async fn header<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<O
 
 /// Takes the header off a datagram: the client, if the header names one, and what is behind it. `None`: there
 /// is no header.
-pub(crate) fn datagram(packet: &[u8]) -> Option<(Option<IpAddr>, &[u8])> {
+#[allow(dead_code)] // until UDP listeners expect it
+pub(super) fn datagram(packet: &[u8]) -> Option<(Option<IpAddr>, &[u8])> {
     let config = ParseConfig {
         allow_v1: false,
         ..PARSE
@@ -145,8 +146,11 @@ mod tests {
         long[14] = 0xff;
         long.resize(70_000, 0);
         let line = [b"PROXY TCP4 ".as_slice(), &[b'1'; 500]].concat();
-        for octets in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03AAAAAAAA"[..], &long, &line]
-        {
+        for octets in [
+            &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03AAAAAAAA"[..],
+            &long,
+            &line,
+        ] {
             let (client, left) = read(octets).await;
             assert_eq!(client, None);
             assert!(octets.len() - left <= MAX_LINE, "{}", octets.len() - left);

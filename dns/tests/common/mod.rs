@@ -127,7 +127,7 @@ pub const STEERED: [(&str, &str); 7] = [
     ("refusing", "refusing.example"),
 ];
 
-fn table(zones: Zones) -> Table {
+fn table(zones: Zones, rules: Rules) -> Table {
     let region = |name: &str, jurisdiction| Region {
         name: name.into(),
         place: None,
@@ -195,6 +195,7 @@ fn table(zones: Zones) -> Table {
         ..TableSpec::default()
     };
     spec.planes.insert(Arc::new(zones));
+    spec.planes.insert(Arc::new(rules));
     Table::compile(spec).expect("a table")
 }
 
@@ -227,6 +228,16 @@ pub fn zone(apex: &str, text: &str) -> ZoneSpec {
 
 /// `example` with [`ZONE`], and `second.test`, whose apex is steered like `geo`.
 pub fn world() -> Snapshot {
+    snapshot(zones())
+}
+
+/// The world, answered by other rules.
+pub fn ruled(rules: Rules) -> Snapshot {
+    let table = table(zones(), rules);
+    Snapshot::new(Arc::new(table), Arc::new(places()), Timestamp(0))
+}
+
+fn zones() -> Zones {
     let second = ZoneSpec {
         apex: "second.test".to_owned(),
         soa: Some(SoaSpec::new("ns1.second.test", "john.doe@second.test")),
@@ -249,11 +260,12 @@ pub fn world() -> Snapshot {
         alpn: Vec::new(),
         ..names[0].clone()
     });
-    snapshot(Zones::build(vec![zone("example", ZONE), second], names).expect("zones"))
+    Zones::build(vec![zone("example", ZONE), second], names).expect("zones")
 }
 
 pub fn snapshot(zones: Zones) -> Snapshot {
-    Snapshot::new(Arc::new(table(zones)), Arc::new(places()), Timestamp(0))
+    let table = table(zones, Rules::default());
+    Snapshot::new(Arc::new(table), Arc::new(places()), Timestamp(0))
 }
 
 /// The world with everything in these pools down.

@@ -36,7 +36,9 @@ pub(super) fn asked(parts: &Parts, path: &str) -> Result<Asked, StatusCode> {
 
 /// The variable `dns`: base64url without padding.
 fn get(query: &str) -> Result<Asked, StatusCode> {
-    let mut values = query.split('&').filter_map(|pair| pair.strip_prefix("dns="));
+    let mut values = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("dns="));
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(StatusCode::BAD_REQUEST);
     };
@@ -91,8 +93,20 @@ mod tests {
             Ok(Asked::Packet(Vec::new())),
             "too short to be a query, which the answering sees"
         );
-        for bad in ["", "dns", "ct=x", "dns=AA==", "dns=A", "dns=++//", "dns=AA&dns=AA"] {
-            assert_eq!(ask("GET", &uri(bad), &[]), Err(StatusCode::BAD_REQUEST), "{bad}");
+        for bad in [
+            "",
+            "dns",
+            "ct=x",
+            "dns=AA==",
+            "dns=A",
+            "dns=++//",
+            "dns=AA&dns=AA",
+        ] {
+            assert_eq!(
+                ask("GET", &uri(bad), &[]),
+                Err(StatusCode::BAD_REQUEST),
+                "{bad}"
+            );
         }
     }
 
@@ -105,7 +119,10 @@ mod tests {
             assert_eq!(asked, Ok(Asked::Body(65_535)), "{good}");
         }
         for bad in [&[][..], &[("content-type", "application/json")]] {
-            assert_eq!(ask("POST", uri, bad), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+            assert_eq!(
+                ask("POST", uri, bad),
+                Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            );
         }
         let long = ask("POST", uri, &[media, ("content-length", "65536")]);
         assert_eq!(long, Err(StatusCode::PAYLOAD_TOO_LARGE));
