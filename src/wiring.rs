@@ -21,13 +21,9 @@ fn dns_rules(checked: &Checked) -> dns::Rules {
     dns::Rules {
         client_subnet: checked.edns_client_subnet,
         payload: checked.dns.udp_payload,
-<<<<<<< HEAD
         rate_limit: checked.dns.rate_limit.as_ref().map(rate_limit),
-        ..dns::Rules::default()
-=======
-        connections: dns::Connections::DEFAULT,
         trusted_proxies: checked.trusted_proxies.clone(),
->>>>>>> e409972 (dns: connections with places and shares by client; DoT, DoH and DoQ around the one answer; the PROXY protocol; a seam for answers of many messages)
+        ..dns::Rules::default()
     }
 }
 

@@ -12,8 +12,8 @@
 
 pub mod answer;
 mod build;
-pub mod cookie;
 mod connections;
+pub mod cookie;
 pub mod ecs;
 pub mod edns;
 mod encode;
@@ -34,8 +34,8 @@ mod store;
 pub mod zone;
 
 pub use answer::{Answer, Data, MAX_CHAIN, Owner, Record, answer};
-pub use cookie::{Cookies, Secret};
 pub use connections::Connections;
+pub use cookie::{Cookies, Secret};
 pub use ecs::Ecs;
 pub use edns::{Ede, Edns};
 pub use limit::Limiter;

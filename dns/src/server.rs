@@ -240,4 +240,3 @@ async fn tidy(shared: Arc<Shared>, shutdown: CancellationToken) {
         }
     }
 }
-

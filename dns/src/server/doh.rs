@@ -70,7 +70,7 @@ pub(super) async fn serve(
     let mut closed = None;
     let mut going = false;
     loop {
-        let limits = Rules::of(&shared.reader.load()).connections.clone();
+        let limits = Rules::of(&shared.reader.load()).connections;
         let left = if going {
             GOODBYE
         } else {

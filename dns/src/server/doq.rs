@@ -184,7 +184,7 @@ impl Session {
     async fn serve(&self, connection: &Connection) -> (Option<Closed>, VarInt) {
         let mut streams = JoinSet::new();
         loop {
-            let limits = Rules::of(&self.shared.reader.load()).connections.clone();
+            let limits = Rules::of(&self.shared.reader.load()).connections;
             let (idle, may) = (self.place.idle_for(), self.place.may_idle(&limits));
             if streams.is_empty() && idle >= may {
                 return (Some(Closed::Idle), NO_ERROR);
