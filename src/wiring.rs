@@ -22,6 +22,7 @@ fn dns_rules(checked: &Checked) -> dns::Rules {
         client_subnet: checked.edns_client_subnet,
         payload: checked.dns.udp_payload,
         rate_limit: checked.dns.rate_limit.as_ref().map(rate_limit),
+        log_one_in: checked.dns.query_log.as_ref().map_or(0, |log| log.one_in),
         trusted_proxies: checked.trusted_proxies.clone(),
         ..dns::Rules::default()
     }

@@ -43,6 +43,8 @@ pub struct Rules {
     pub connections: Connections,
     /// The front ends that are believed where a PROXY header is expected; all others are closed there.
     pub trusted_proxies: Vec<IpNet>,
+    /// One in so many queries is told to [`Observe::on_query`](crate::Observe::on_query); 0: none.
+    pub log_one_in: u32,
 }
 
 /// What holds where nothing was set.
@@ -58,6 +60,7 @@ static DEFAULT: Rules = Rules {
     },
     connections: Connections::DEFAULT,
     trusted_proxies: Vec::new(),
+    log_one_in: 0,
 };
 
 impl Default for Rules {

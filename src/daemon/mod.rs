@@ -9,6 +9,7 @@
 pub mod conductor;
 mod logging;
 mod planes;
+mod query_log;
 pub mod reload;
 pub mod traffic;
 mod watch;
@@ -20,6 +21,7 @@ use config::rehearsal::Plan;
 use health::{Checker, Event, Reports, Restored, Sampler, TargetReport};
 use parking_lot::Mutex;
 use prometheus::Registry;
+use query_log::QueryLog;
 use reload::{LastReload, Reloader};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -76,6 +78,9 @@ pub enum RunError {
     /// The proxy does not start.
     #[error("{0}")]
     Proxy(#[from] proxy::StartError),
+    /// The query log can't be opened.
+    #[error("{0}; change dns.query_log in the config")]
+    QueryLog(#[from] query_log::OpenError),
     /// The health checks do not start.
     #[error("{0}")]
     Health(#[from] health::StartError),
@@ -147,11 +152,16 @@ impl State {
 /// Tells the planes' decisions and connections to those who count them.
 struct Observer {
     sampler: Sampler,
+    queries: Arc<QueryLog>,
 }
 
 impl dns::Observe for Observer {
     fn on_decisions(&self, snapshot: &Snapshot, region: Option<RegionId>, count: u64) {
         Traffic::count(snapshot, region, count);
+    }
+
+    fn on_query(&self, logged: &dns::Logged<'_>) {
+        self.queries.write(logged);
     }
 }
 
@@ -211,8 +221,10 @@ async fn serve(
     tokio::spawn(conductor.run());
     tokio::spawn(traffic.clone().run());
     let checker = checks(&mut candidate, &restored, &inbox, &registry)?;
+    let queries = QueryLog::start(candidate.checked.dns.query_log.as_ref(), &registry)?;
     let observer = Arc::new(Observer {
         sampler: checker.sampler(),
+        queries: queries.clone(),
     });
     let start = LastReload::start(reader.load().generation(), &candidate.warnings);
     let (last, last_told) = told::channel(start);
@@ -257,6 +269,7 @@ async fn serve(
         conductor: inbox,
         checker,
         certificates,
+        queries,
         last,
     };
     let mut reloader = Reloader::new(parts, &registry)?;
@@ -298,7 +311,7 @@ async fn until_stopped(
             }
             _ = signals.reload.recv() => {
                 // Log rotation moves the file away and sends the same signal.
-                running.reopen_access_log();
+                running.reopen_logs();
                 "SIGHUP".to_owned()
             }
             _ = signals.terminate.recv() => return,

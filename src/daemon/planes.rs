@@ -3,6 +3,7 @@
 //! DNS and admin addresses are bound before the first round of checks, so that a taken one is told at
 //! once; clients are answered after it.
 
+use super::query_log::QueryLog;
 use super::{Observer, RunError, State};
 use crate::admin;
 use crate::candidate::Candidate;
@@ -37,6 +38,7 @@ pub struct Running {
     /// The certificates of the HTTPS listeners, in the order of the config.
     pub certificates: Vec<Arc<proxy::Certificates>>,
     dns: Option<JoinHandle<()>>,
+    queries: Arc<QueryLog>,
     proxy: proxy::Handle,
     admin: Option<JoinHandle<std::io::Result<()>>>,
     stop: CancellationToken,
@@ -91,6 +93,7 @@ impl Planes {
             .map(|store| Arc::new(proxy::Certificates::new(store)))
             .collect();
         let settings = proxy_settings(&candidate.checked, &certificates);
+        let queries = self.observer.queries.clone();
         let proxy = proxy::Server::start(
             settings,
             self.state.reader.clone(),
@@ -113,6 +116,7 @@ impl Planes {
             listening,
             certificates,
             dns: self.dns.map(|dns| tokio::spawn(dns.run(self.stop.clone()))),
+            queries,
             proxy,
             admin: self.admin.map(|(_, task)| task),
             stop: self.stop,
@@ -121,9 +125,10 @@ impl Planes {
 }
 
 impl Running {
-    /// Opens the access log's file again, after it was moved away.
-    pub fn reopen_access_log(&self) {
+    /// Opens the logs' files again, after they were moved away.
+    pub fn reopen_logs(&self) {
         self.proxy.reopen_access_log();
+        self.queries.reopen();
     }
 
     /// Takes no more clients, and lets those that are there end within the drain time. The admin side

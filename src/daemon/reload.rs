@@ -3,6 +3,7 @@
 
 use super::conductor::Message;
 use super::now;
+use super::query_log::{Prepared, QueryLog};
 use super::traffic::Traffic;
 use crate::admin::status::ago;
 use crate::candidate::{Candidate, Context, Refused, problem};
@@ -104,6 +105,8 @@ pub struct Parts {
     pub checker: Checker,
     /// The certificates of the HTTPS listeners, in the order of the config.
     pub certificates: Vec<Arc<proxy::Certificates>>,
+    /// The query log.
+    pub queries: Arc<QueryLog>,
     /// Where the outcome is told.
     pub last: watch::Sender<LastReload>,
 }
@@ -140,9 +143,11 @@ impl Reloader {
             };
             Candidate::load(&self.parts.config, &context)
         });
-        let outcome = loaded.and_then(|candidate| self.permitted(candidate));
+        let outcome = loaded
+            .and_then(|candidate| self.permitted(candidate))
+            .and_then(|candidate| self.prepared(candidate));
         let files = match outcome {
-            Ok(candidate) => self.apply(candidate).await,
+            Ok((candidate, queries)) => self.apply(candidate, queries).await,
             Err(refused) => self.refuse(refused),
         };
         self.metrics.count(self.parts.last.borrow().applied);
@@ -168,7 +173,24 @@ impl Reloader {
         })
     }
 
-    async fn apply(&mut self, mut candidate: Candidate) -> Vec<PathBuf> {
+    /// Opens what the candidate wants opened; what can't be refuses it.
+    fn prepared(&self, candidate: Candidate) -> Result<(Candidate, Prepared), Refused> {
+        let wanted = candidate.checked.dns.query_log.as_ref();
+        match self.parts.queries.prepare(wanted) {
+            Ok(queries) => Ok((candidate, queries)),
+            Err(error) => Err(Refused {
+                problems: vec![problem(
+                    &self.parts.config,
+                    "query_log",
+                    "dns.query_log",
+                    error,
+                )],
+                files: candidate.files,
+            }),
+        }
+    }
+
+    async fn apply(&mut self, mut candidate: Candidate, queries: Prepared) -> Vec<PathBuf> {
         let diff = config::diff(&self.parts.serving.checked, &candidate.checked);
         let same_geo = Arc::ptr_eq(&candidate.geo.table, &self.parts.serving.geo.table);
         let geo = (!same_geo).then(|| candidate.geo.table.clone());
@@ -191,6 +213,7 @@ impl Reloader {
         {
             listener.replace(store);
         }
+        self.parts.queries.change(queries);
         for warning in &candidate.warnings {
             tracing::warn!("{warning}");
         }

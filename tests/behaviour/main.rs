@@ -8,6 +8,7 @@ mod bench;
 mod cli;
 mod failover;
 mod harness;
+mod limiting;
 mod operating;
 mod origins;
 mod parity;

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 
 /// The value of a series, by its name and labels as written.
-fn series(metrics: &str, name: &str) -> Option<f64> {
+pub(crate) fn series(metrics: &str, name: &str) -> Option<f64> {
     let line = metrics.lines().find(|line| {
         line.strip_prefix(name)
             .is_some_and(|rest| rest.starts_with(' '))
@@ -17,7 +17,7 @@ fn series(metrics: &str, name: &str) -> Option<f64> {
     line.rsplit(' ').next()?.parse().ok()
 }
 
-fn metrics(pop: &Pop) -> String {
+pub(crate) fn metrics(pop: &Pop) -> String {
     String::from_utf8(pop.admin("/metrics").body).expect("text")
 }
 
@@ -54,7 +54,7 @@ fn metrics_say_what_regions_do_and_what_was_asked() {
     );
 }
 
-fn signal(pop: &Pop, name: &str) {
+pub(crate) fn signal(pop: &Pop, name: &str) {
     let sent = Command::new("kill")
         .arg(name)
         .arg(pop.process_id().to_string())

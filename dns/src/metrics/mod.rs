@@ -17,6 +17,7 @@ pub(crate) use counters::Counters;
 pub use counters::Limited;
 pub(crate) use streams::Closed;
 
+use crate::logged::Logged;
 use board::Board;
 use prometheus::Registry;
 use prometheus::core::Collector;
@@ -39,6 +40,9 @@ pub const TIMED_ONE_IN: u64 = 64;
 pub trait Observe: Send + Sync + 'static {
     /// So many decisions for one region, and the snapshot whose ids they use.
     fn on_decisions(&self, snapshot: &Snapshot, region: Option<RegionId>, count: u64);
+
+    /// One of the queries that [`Rules::log_one_in`](crate::Rules::log_one_in) picks.
+    fn on_query(&self, _logged: &Logged<'_>) {}
 }
 
 /// Nobody listens.

@@ -7,7 +7,8 @@ use super::Shared;
 use crate::cookie::Status;
 use crate::fast;
 use crate::limit::{self, Ruling};
-use crate::metrics::{Counters, Metrics, TIMED_ONE_IN};
+use crate::logged::Logged;
+use crate::metrics::{Counters, Limited, Metrics, TIMED_ONE_IN};
 use crate::query::{Arrival, Query, Transport};
 use crate::respond::{Outcome, Rules, Summary, respond_into};
 use crate::rtype::RType;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use steering::Snapshot;
 use steering::draw::mix;
+
+/// Sets the draws that pick queries for the log apart from others.
+const LOG: u64 = 0x006c_6f67;
 
 /// What belongs to one thread (or is lent to one for the length of a batch), so that counting and drawing
 /// need no lock.
@@ -95,17 +99,10 @@ impl Batch<'_> {
         transport: Transport,
         out: &mut Vec<u8>,
     ) -> bool {
-        let begin = out.len();
-        let outcome = self.exchange(packet, peer, transport, out);
-        match &self.rules.rate_limit {
-            Some(limit) if transport == Transport::Udp && may_be_spoofed(&outcome) => {
-                self.limit(limit, peer, &outcome, begin, out)
-            }
-            _ => outcome != Outcome::Dropped,
-        }
+        self.exchange(packet, peer, transport, out) != Outcome::Dropped
     }
 
-    /// The same, without a rate, for those who ask what became of it.
+    /// The same, for those who ask what became of it.
     pub(super) fn exchange(
         &mut self,
         packet: &[u8],
@@ -119,10 +116,15 @@ impl Batch<'_> {
             rules,
             ..
         } = *self;
+        let begin = out.len();
         let fresh = self.worker.draws.next();
         let tick = self.tick;
         // The clock is read for few: it would cost more than a static answer does.
-        let started = fresh.is_multiple_of(TIMED_ONE_IN).then(Instant::now);
+        let timed = fresh.is_multiple_of(TIMED_ONE_IN);
+        // Drawn apart from what is timed and decided by.
+        let logged =
+            rules.log_one_in != 0 && mix(fresh, LOG).is_multiple_of(u64::from(rules.log_one_in));
+        let started = (timed || logged).then(Instant::now);
         let draw = |client: IpAddr, name: &[u8], rtype: RType| {
             shared.pairs.draw(client, name, rtype, fresh, tick)
         };
@@ -134,8 +136,9 @@ impl Batch<'_> {
         };
         let outcome = fast::offer(snapshot, packet, peer, transport, rules, draw, out)
             .unwrap_or_else(|| respond_into(snapshot, packet, &arrival, rules, draw, out));
-        if let Some(started) = started {
-            self.worker.counters.time(started.elapsed());
+        let took = started.map_or(Duration::ZERO, |started| started.elapsed());
+        if timed {
+            self.worker.counters.time(took);
         }
         self.worker
             .counters
@@ -143,10 +146,31 @@ impl Batch<'_> {
         if let Outcome::Answered(summary) = &outcome {
             log(snapshot, packet, peer, transport, summary);
         }
-        outcome
+        let limited = match &rules.rate_limit {
+            Some(limit) if transport == Transport::Udp && may_be_spoofed(&outcome) => {
+                self.limit(limit, peer, &outcome, begin, out)
+            }
+            _ => None,
+        };
+        if logged {
+            shared.observe.on_query(&Logged {
+                snapshot,
+                packet,
+                peer,
+                transport,
+                outcome: &outcome,
+                limited,
+                size: out.len() - begin,
+                took,
+            });
+        }
+        match limited {
+            Some(Limited::Dropped) => Outcome::Dropped,
+            _ => outcome,
+        }
     }
 
-    /// Holds the response behind `begin` to its rate. `false`: it is not to be sent.
+    /// Holds the response behind `begin` to its rate, and says what that did to it.
     fn limit(
         &self,
         rules: &limit::Rules,
@@ -154,7 +178,7 @@ impl Batch<'_> {
         outcome: &Outcome,
         begin: usize,
         out: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Option<Limited> {
         let response = limit::Response {
             client,
             octets: out.get_mut(begin..).unwrap_or_default(),
@@ -164,20 +188,14 @@ impl Batch<'_> {
             },
         };
         let ruling = self.shared.limiter.rule(rules, response, self.now);
-        if let Some(limited) = ruling.limited() {
-            self.worker.counters.limited(limited);
-        }
         match ruling {
-            Ruling::Pass | Ruling::DryRun => true,
-            Ruling::Drop => {
-                out.truncate(begin);
-                false
-            }
-            Ruling::Slip(length) => {
-                out.truncate(begin + length);
-                true
-            }
+            Ruling::Pass | Ruling::DryRun => {}
+            Ruling::Drop => out.truncate(begin),
+            Ruling::Slip(length) => out.truncate(begin + length),
         }
+        ruling
+            .limited()
+            .inspect(|limited| self.worker.counters.limited(*limited))
     }
 }
 
