@@ -142,11 +142,9 @@ impl Edns {
                     return Err(Malformed::Subnet);
                 }
             }
-            code::COOKIE if heeds.cookie => {
-                // RFC 7873 §5.2: of several only the first is looked at.
-                if self.cookie.is_none() {
-                    self.cookie = Some(Cookie::parse(data)?);
-                }
+            // RFC 7873 §5.2: of several only the first is looked at.
+            code::COOKIE if heeds.cookie && self.cookie.is_none() => {
+                self.cookie = Some(Cookie::parse(data)?);
             }
             code::NSID => self.nsid = true,
             code::KEEPALIVE => self.keepalive = true,

@@ -14,7 +14,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use steering::Reader;
-use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -43,14 +42,14 @@ const TIDY: Duration = Duration::from_secs(5);
 /// [`Rules`](crate::Rules).
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How many tasks read each UDP socket; default: one a core.
-    pub udp_tasks: NonZeroUsize,
+    /// How many threads answer UDP, each with a socket of its own for every address; default: one a core.
+    pub udp_workers: NonZeroUsize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { udp_tasks: cores }
+        Self { udp_workers: cores }
     }
 }
 
@@ -77,7 +76,7 @@ fn remedy(source: &io::Error) -> &'static str {
 
 /// A bound server: it answers once [`Server::run`] is awaited.
 pub struct Server {
-    datagrams: Vec<Arc<UdpSocket>>,
+    datagrams: Vec<udp::Group>,
     streams: Vec<listeners::Bound>,
     quic: Vec<quinn::Endpoint>,
     addresses: Vec<SocketAddr>,
@@ -90,7 +89,6 @@ pub struct Server {
 /// What every task needs.
 struct Shared {
     reader: Reader,
-    settings: Settings,
     metrics: Arc<Metrics>,
     observe: Arc<dyn Observe>,
     pairs: pairs::Pairs,
@@ -120,7 +118,6 @@ impl Server {
         let listeners = listeners.into();
         let shared = Shared {
             reader,
-            settings,
             workers: lent::Lent::new(&metrics),
             metrics,
             observe,
@@ -141,8 +138,8 @@ impl Server {
             shared,
         };
         for plain in &listeners.plain {
-            let (udp, tcp, address) = listeners::bind_both(plain.address)?;
-            server.datagrams.push(Arc::new(udp));
+            let (udp, tcp, address) = listeners::bind_both(plain, settings.udp_workers)?;
+            server.datagrams.push(udp);
             server.streams.push(listeners::Bound {
                 listener: tcp,
                 kind: listeners::Kind::Plain,
@@ -195,16 +192,8 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut tasks = JoinSet::new();
         let shared = Arc::new(self.shared);
-        for (udp, address) in self.datagrams.into_iter().zip(self.addresses) {
-            match udp::Socket::new(udp) {
-                Ok(socket) => {
-                    for _ in 0..shared.settings.udp_tasks.get() {
-                        tasks.spawn(udp::serve(socket.clone(), shared.clone(), shutdown.clone()));
-                    }
-                }
-                Err(error) => tracing::error!(%address, %error, "this UDP socket cannot be used"),
-            }
-        }
+        let workers = udp::Workers::start(self.datagrams, &shared);
+        tasks.spawn(workers.until(shutdown.clone()));
         for bound in self.streams {
             let door = door::Door {
                 bound,

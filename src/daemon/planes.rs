@@ -147,12 +147,12 @@ impl Running {
 
 fn dns_settings(checked: &Checked) -> dns::Settings {
     let defaults = dns::Settings::default();
-    let udp_tasks = checked
+    let udp_workers = checked
         .workers
         .and_then(NonZeroUsize::new)
-        .unwrap_or(defaults.udp_tasks);
+        .unwrap_or(defaults.udp_workers);
     dns::Settings {
-        udp_tasks,
+        udp_workers,
         ..defaults
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! What never happens here: nothing is read from or written to a socket, and nothing waits.
 
-use super::Shared;
+use super::{Shared, door, proxied};
 use crate::cookie::Status;
 use crate::fast;
 use crate::limit::{self, Ruling};
@@ -168,6 +168,21 @@ impl Batch<'_> {
             Some(Limited::Dropped) => Outcome::Dropped,
             _ => outcome,
         }
+    }
+
+    /// Takes the PROXY header off a datagram: who asks (the front end itself, if it says so), and what. `None`
+    /// when there is none, or not from one of those who may say.
+    pub(super) fn proxied<'p>(&self, octets: &'p [u8], peer: IpAddr) -> Option<(IpAddr, &'p [u8])> {
+        let (client, packet) = proxied::datagram(octets)
+            .filter(|_| door::is_trusted(peer, &self.rules.trusted_proxies))?;
+        Some((client.unwrap_or(peer), packet))
+    }
+
+    /// Counts one packet that is not even looked at.
+    pub(super) fn ignore(&mut self, transport: Transport) {
+        let (snapshot, observe) = (self.snapshot, &*self.shared.observe);
+        let counters = &mut self.worker.counters;
+        counters.count(transport, &Outcome::Dropped, snapshot, observe);
     }
 
     /// Holds the response behind `begin` to its rate, and says what that did to it.

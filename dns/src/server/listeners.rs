@@ -1,18 +1,19 @@
 //! Where a server listens, and the binding of it.
 
-use super::{BindError, tls};
+use super::{BindError, tls, udp};
 use crate::query::Transport;
 use rustls::server::ResolvesServerCert;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 /// How often a port is drawn anew, when the system was asked for any that is free for both TCP and UDP.
 const PORT_TRIES: usize = 16;
-/// The receive and send buffers asked of the system for each UDP socket, in octets.
+/// The receive and send buffers asked of the system for a QUIC socket, in octets.
 const SOCKET_BUFFER: usize = 4 << 20;
 /// Connections the system holds for us to accept.
 const BACKLOG: i32 = 4_096;
@@ -137,8 +138,10 @@ pub(super) fn secure(spec: &Secure, path: Option<&str>) -> Result<(Bound, Socket
 
 /// Binds UDP and TCP on one port.
 pub(super) fn bind_both(
-    address: SocketAddr,
-) -> Result<(UdpSocket, TcpListener, SocketAddr), BindError> {
+    plain: &Plain,
+    workers: NonZeroUsize,
+) -> Result<(udp::Group, TcpListener, SocketAddr), BindError> {
+    let address = plain.address;
     let failed = |transport| {
         move |source| BindError {
             address,
@@ -151,7 +154,7 @@ pub(super) fn bind_both(
         tries += 1;
         let tcp = bind_tcp(address).map_err(failed(Transport::Tcp))?;
         let bound = tcp.local_addr().map_err(failed(Transport::Tcp))?;
-        match bind_udp(bound) {
+        match udp::Group::bind(bound, plain.proxied, workers) {
             Ok(udp) => return Ok((udp, tcp, bound)),
             Err(error) => {
                 let taken = error.kind() == io::ErrorKind::AddrInUse;
@@ -179,15 +182,6 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
-}
-
-fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-    // As much as the system allows; bursts are what these are for.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
 }
 
 /// A UDP socket of its own, for QUIC.

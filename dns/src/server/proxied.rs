@@ -55,7 +55,6 @@ pub(super) async fn header<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<O
 
 /// Takes the header off a datagram: the client, if the header names one, and what is behind it. `None`: there
 /// is no header.
-#[allow(dead_code)] // until UDP listeners expect it
 pub(super) fn datagram(packet: &[u8]) -> Option<(Option<IpAddr>, &[u8])> {
     let config = ParseConfig {
         allow_v1: false,
