@@ -24,8 +24,8 @@ pub struct Candidate {
     pub geo: geoip::Loaded,
     /// What the location table was made from, to see whether it must be made again.
     pub geo_key: GeoKey,
-    /// The certificates of the HTTPS listeners, in their order.
-    pub certificates: Vec<proxy::CertStore>,
+    /// The certificates of the listeners, in their order.
+    pub certificates: wiring::Certificates<proxy::CertStore>,
     /// What is to be probed; taken when the checks start.
     pub plan: Option<health::Plan>,
     /// Problems that do not keep it from serving.

@@ -5,6 +5,7 @@
 use crate::candidate::problem_at;
 use config::checked::{self, Checked};
 use config::{Place, Problem, Severity};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use steering::spec::{Policy, Publish, TableSpec};
@@ -23,8 +24,20 @@ fn dns_rules(checked: &Checked) -> dns::Rules {
         payload: checked.dns.udp_payload,
         rate_limit: checked.dns.rate_limit.as_ref().map(rate_limit),
         log_one_in: checked.dns.query_log.as_ref().map_or(0, |log| log.one_in),
+        connections: connections(&checked.dns.connections),
         trusted_proxies: checked.trusted_proxies.clone(),
         ..dns::Rules::default()
+    }
+}
+
+fn connections(connections: &checked::Connections) -> dns::Connections {
+    dns::Connections {
+        most: connections.most,
+        per_client: connections.per_client,
+        ipv4_prefix: connections.ipv4_prefix,
+        ipv6_prefix: connections.ipv6_prefix,
+        idle: connections.idle,
+        queries: connections.queries,
     }
 }
 
@@ -271,29 +284,87 @@ fn upstream(checked: &Checked, pool: usize, upstream: &checked::Upstream) -> pro
     }
 }
 
-/// Reads the certificates of every HTTPS listener.
-pub fn certificates(checked: &Checked, problems: &mut Vec<Problem>) -> Vec<proxy::CertStore> {
-    let mut stores = Vec::with_capacity(checked.listen.https.len());
-    for listener in &checked.listen.https {
-        let files: Vec<(PathBuf, PathBuf)> = listener
-            .certificates
-            .iter()
-            .map(|c| (c.cert.clone(), c.key.clone()))
-            .collect();
-        match proxy::CertStore::build(&files) {
-            Ok(store) => stores.push(store),
-            Err(found) => problems.extend(found.into_iter().map(|problem| Problem {
+/// The certificates of every listener that has some, in the order of the config.
+#[derive(Default)]
+pub struct Certificates<T> {
+    /// HTTPS.
+    pub https: Vec<T>,
+    /// DNS over TLS.
+    pub dot: Vec<T>,
+    /// DNS over HTTPS.
+    pub doh: Vec<T>,
+    /// DNS over QUIC.
+    pub doq: Vec<T>,
+}
+
+impl<T> Certificates<T> {
+    /// Each one made into something else.
+    pub fn map<U>(self, mut make: impl FnMut(T) -> U) -> Certificates<U> {
+        let mut each = |list: Vec<T>| list.into_iter().map(&mut make).collect();
+        Certificates {
+            https: each(self.https),
+            dot: each(self.dot),
+            doh: each(self.doh),
+            doq: each(self.doq),
+        }
+    }
+
+    /// All of them.
+    pub fn into_iter(self) -> impl Iterator<Item = T> {
+        let dns = self.dot.into_iter().chain(self.doh).chain(self.doq);
+        self.https.into_iter().chain(dns)
+    }
+}
+
+/// Reads the certificates of every listener.
+pub fn certificates(
+    checked: &Checked,
+    problems: &mut Vec<Problem>,
+) -> Certificates<proxy::CertStore> {
+    let listen = &checked.listen;
+    let mut of = |plane: &str, address: SocketAddr, files: &[checked::Certificate]| {
+        store(files, problems, &format!("listen.{plane} ({address})"))
+    };
+    Certificates {
+        https: (listen.https.iter())
+            .filter_map(|l| of("https", l.address, &l.certificates))
+            .collect(),
+        dot: (listen.dot.iter())
+            .filter_map(|l| of("dot", l.address, &l.certificates))
+            .collect(),
+        doh: (listen.doh.iter())
+            .filter_map(|(l, _)| of("doh", l.address, &l.certificates))
+            .collect(),
+        doq: (listen.doq.iter())
+            .filter_map(|l| of("doq", l.address, &l.certificates))
+            .collect(),
+    }
+}
+
+fn store(
+    files: &[checked::Certificate],
+    problems: &mut Vec<Problem>,
+    listener: &str,
+) -> Option<proxy::CertStore> {
+    let files: Vec<(PathBuf, PathBuf)> = files
+        .iter()
+        .map(|c| (c.cert.clone(), c.key.clone()))
+        .collect();
+    match proxy::CertStore::build(&files) {
+        Ok(store) => Some(store),
+        Err(found) => {
+            problems.extend(found.into_iter().map(|problem| Problem {
                 severity: Severity::Error,
                 code: "certificate",
                 file: problem.file,
                 line: 0,
                 column: 0,
-                path: format!("listen.https ({})", listener.address),
+                path: listener.to_owned(),
                 message: problem.message,
                 hint: Some(problem.hint),
                 frame: String::new(),
-            })),
+            }));
+            None
         }
     }
-    stores
 }

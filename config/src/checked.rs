@@ -200,13 +200,39 @@ pub enum Protocol {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listen {
     /// DNS, UDP and TCP.
-    pub dns: Vec<SocketAddr>,
+    pub dns: Vec<DnsListener>,
+    /// DNS over TLS.
+    pub dot: Vec<SecureListener>,
+    /// DNS over HTTPS, each with the path that is asked.
+    pub doh: Vec<(SecureListener, String)>,
+    /// DNS over QUIC.
+    pub doq: Vec<SecureListener>,
     /// HTTP.
     pub http: Vec<SocketAddr>,
     /// HTTPS.
     pub https: Vec<HttpsListener>,
     /// Metrics, status, explain.
     pub admin: Option<SocketAddr>,
+}
+
+/// A listener for DNS over UDP and TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsListener {
+    /// Where.
+    pub address: SocketAddr,
+    /// Whether PROXY headers are expected.
+    pub proxy_protocol: bool,
+}
+
+/// A listener for encrypted DNS. Its address needs a restart to change, its certificates do not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecureListener {
+    /// Where.
+    pub address: SocketAddr,
+    /// Chosen by SNI; the first one serves clients that send no name or an unknown one.
+    pub certificates: Vec<Certificate>,
+    /// Whether PROXY headers are expected; never for QUIC.
+    pub proxy_protocol: bool,
 }
 
 /// An HTTPS listener. Its address needs a restart to change, its certificates do not.
@@ -232,10 +258,29 @@ pub struct Certificate {
 pub struct Dns {
     /// The most octets of an answer over UDP.
     pub udp_payload: u16,
+    /// Bounds of connections, over all transports that have them.
+    pub connections: Connections,
     /// How often a client's network may be told the same; `None` for as often as it asks.
     pub rate_limit: Option<RateLimit>,
     /// Where lines about queries go; `None` for nowhere.
     pub query_log: Option<QueryLog>,
+}
+
+/// Bounds of DNS connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// The most at a time.
+    pub most: usize,
+    /// The most of one client network at a time.
+    pub per_client: usize,
+    /// How many bits of an IPv4 address make a client network.
+    pub ipv4_prefix: u8,
+    /// How many bits of an IPv6 address make a client network.
+    pub ipv6_prefix: u8,
+    /// From one query to the next, and for an answer to be taken.
+    pub idle: Duration,
+    /// After how many queries a connection is closed; `None` for never.
+    pub queries: Option<u64>,
 }
 
 /// How often a client's network may be told the same over UDP. Rates are responses a second; 0 is no limit.

@@ -4,7 +4,9 @@
 //! What is steered stays as written: policies, health checks with their times, TTLs, residency, and what
 //! DNS publishes. A plan is made by whoever starts the stand-ins; nothing here starts, listens or writes.
 
-use crate::checked::{AccessLog, Certificate, Checked, Expected, HttpsListener, Listen, What};
+use crate::checked::{
+    AccessLog, Certificate, Checked, DnsListener, Expected, HttpsListener, Listen, What,
+};
 use crate::files::{Disk, Files};
 use crate::problem::{Problem, Severity};
 use crate::{Loaded, load_with};
@@ -225,11 +227,16 @@ impl Plan {
                 key: listener.key.clone(),
             }],
         });
+        let dns = self.listen.dns.iter().map(|address| DnsListener {
+            address: *address,
+            proxy_protocol: false,
+        });
         checked.listen = Listen {
-            dns: self.listen.dns.clone(),
+            dns: dns.collect(),
             http: self.listen.http.clone(),
             https: https.collect(),
             admin: self.listen.admin,
+            ..Listen::default()
         };
         checked.state_dir = None;
         if matches!(checked.access_log, AccessLog::File(_)) {

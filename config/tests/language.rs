@@ -22,6 +22,7 @@ access_log: { path: logs/access.log }
 http: { header_timeout: 5s, max_header_bytes: 8192, max_headers: 50 }
 dns:
   udp_payload: 4096
+  tcp: { connections: 100000, connections_per_client: 50, ipv4_prefix: 24, ipv6_prefix: 48, idle_timeout: 20s, queries_per_connection: 1000 }
   rate_limit: { responses_per_second: 20, errors_per_second: 5, nxdomains_per_second: 0, all_per_second: 500, slip: 3, ipv4_prefix: 32, ipv6_prefix: 64,
                 exempt: [10.0.0.0/8, "::1"], dry_run: true }
   query_log: { to: logs/queries.log, sample: 1/100, format: text }
@@ -70,7 +71,11 @@ latency_map:
 zones:
   example.com: { soa: { mname: ns1.example.com., rname: host.example.com, serial: 7, minimum: 5m }, ns: [NS1.example.com], records: ["@ IN TXT x"], file: e.zone }
 listen:
-  dns: [{ address: "127.0.0.1:53" }]
+  dns: [{ address: "127.0.0.1:53" }, { address: "127.0.0.2:53", proxy_protocol: true }]
+  dot: [{ address: "127.0.0.1:853", certificates: [{ cert: c.pem, key: c.key }] }]
+  doh: [{ address: "127.0.0.1:8443", certificates: [{ cert: c.pem, key: c.key }], path: /q, proxy_protocol: true },
+        { address: "127.0.0.1:8444", certificates: [{ cert: c.pem, key: c.key }] }]
+  doq: [{ address: "127.0.0.1:853", certificates: [{ cert: c.pem, key: c.key }] }]
   http: [{ address: "127.0.0.1:80" }]
   https: [{ address: "[::1]:443", certificates: [{ cert: c.pem, key: c.key }] }]
   admin: { address: "127.0.0.1:9900" }
@@ -129,6 +134,7 @@ fn the_node_is_as_written() {
     assert!(!checked.edns_client_subnet);
     assert_eq!(checked.dns.udp_payload, 4096);
     limits_and_logs_queries(&checked);
+    takes_connections(&checked);
     assert_eq!(checked.region_prefix, "edge");
     assert_eq!(
         (
@@ -399,6 +405,25 @@ fn every_default_is_a_config_that_runs() {
     assert_eq!(checked.region_prefix, config::defaults::REGION_PREFIX);
     assert_eq!(checked.access_log, AccessLog::Off);
     assert!(checked.edns_client_subnet && checked.state_dir.is_none() && checked.workers.is_none());
+}
+
+fn takes_connections(checked: &Checked) {
+    let tcp = &checked.dns.connections;
+    assert_eq!((tcp.most, tcp.per_client), (100_000, 50));
+    assert_eq!((tcp.ipv4_prefix, tcp.ipv6_prefix), (24, 48));
+    assert_eq!(
+        (tcp.idle, tcp.queries),
+        (Duration::from_secs(20), Some(1000))
+    );
+    let listen = &checked.listen;
+    let proxied: Vec<bool> = listen.dns.iter().map(|dns| dns.proxy_protocol).collect();
+    assert_eq!(proxied, [false, true]);
+    assert_eq!(listen.dot[0].certificates.len(), 1);
+    assert!(!listen.dot[0].proxy_protocol);
+    let paths: Vec<&str> = listen.doh.iter().map(|(_, path)| path.as_str()).collect();
+    assert_eq!(paths, ["/q", "/dns-query"]);
+    assert!(listen.doh[0].0.proxy_protocol);
+    assert_eq!(listen.doq[0].address.port(), 853, "UDP, beside DoT's TCP");
 }
 
 fn limits_and_logs_queries(checked: &Checked) {

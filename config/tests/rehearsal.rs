@@ -113,7 +113,7 @@ fn stand_ins_are_trusted_by_their_own_authority_and_nothing_is_left_behind() {
     let upstream = checked.upstreams[0].tls.as_ref().expect("HTTPS");
     assert_eq!(upstream.ca_pem.as_deref(), Some("the authority"));
     assert_eq!(checked.state_dir, None);
-    assert_eq!(checked.listen.dns, [loopback(1)]);
+    assert_eq!(checked.listen.dns[0].address, loopback(1));
     assert_eq!(checked.listen.https[0].certificates.len(), 1);
     let believed = checked.trusted_proxies.iter();
     assert_eq!(

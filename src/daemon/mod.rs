@@ -241,7 +241,7 @@ async fn serve(
         last: last_told,
     });
 
-    let planes = planes::bind(&candidate, &state, observer).await?;
+    let planes = planes::bind(&mut candidate, &state, observer).await?;
     let grace = candidate.checked.startup_grace;
     let first_round = checker.first_round();
     let known = async {
@@ -253,7 +253,7 @@ async fn serve(
             "not every endpoint has been probed within startup_grace ({grace:?}); serving with what is known"
         );
     }
-    let running = planes.serve(&mut candidate).await?;
+    let running = planes.serve(&candidate).await?;
     state.listening.lock().clone_from(&running.listening);
     state.ready.store(true, Ordering::Release);
     tracing::info!(pop = %reader.load().table().pop().name, listening = ?running.listening, "serving");

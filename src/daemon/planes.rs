@@ -7,7 +7,8 @@ use super::query_log::QueryLog;
 use super::{Observer, RunError, State};
 use crate::admin;
 use crate::candidate::Candidate;
-use config::checked::{AccessLog, Checked};
+use crate::wiring::Certificates;
+use config::checked::{AccessLog, Checked, Listen, SecureListener};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -27,6 +28,7 @@ pub struct Planes {
     state: Arc<State>,
     observer: Arc<Observer>,
     dns: Option<dns::Server>,
+    certificates: Certificates<Arc<proxy::Certificates>>,
     admin: Option<(SocketAddr, JoinHandle<std::io::Result<()>>)>,
     stop: CancellationToken,
 }
@@ -35,7 +37,7 @@ pub struct Planes {
 pub struct Running {
     /// Where, by plane.
     pub listening: HashMap<String, Vec<SocketAddr>>,
-    /// The certificates of the HTTPS listeners, in the order of the config.
+    /// The certificates of all listeners, in the order of [`Certificates`].
     pub certificates: Vec<Arc<proxy::Certificates>>,
     dns: Option<JoinHandle<()>>,
     queries: Arc<QueryLog>,
@@ -46,7 +48,7 @@ pub struct Running {
 
 /// Binds DNS, and serves the admin side, which says that the PoP is not ready.
 pub async fn bind(
-    candidate: &Candidate,
+    candidate: &mut Candidate,
     state: &Arc<State>,
     observer: Arc<Observer>,
 ) -> Result<Planes, RunError> {
@@ -62,13 +64,16 @@ pub async fn bind(
         }
         None => None,
     };
-    let dns = if listen.dns.is_empty() {
+    let certificates = std::mem::take(&mut candidate.certificates)
+        .map(|store| Arc::new(proxy::Certificates::new(store)));
+    let listeners = dns_listeners(listen, &certificates);
+    let dns = if listeners.is_empty() {
         None
     } else {
         let metrics = Arc::new(dns::Metrics::new(&state.registry)?);
         let settings = dns_settings(&candidate.checked);
         Some(dns::Server::bind(
-            &listen.dns,
+            listeners,
             state.reader.clone(),
             settings,
             metrics,
@@ -79,6 +84,7 @@ pub async fn bind(
         state: state.clone(),
         observer,
         dns,
+        certificates,
         admin,
         stop,
     })
@@ -86,13 +92,8 @@ pub async fn bind(
 
 impl Planes {
     /// Takes clients.
-    pub async fn serve(self, candidate: &mut Candidate) -> Result<Running, RunError> {
-        let certificates: Vec<Arc<proxy::Certificates>> = candidate
-            .certificates
-            .drain(..)
-            .map(|store| Arc::new(proxy::Certificates::new(store)))
-            .collect();
-        let settings = proxy_settings(&candidate.checked, &certificates);
+    pub async fn serve(self, candidate: &Candidate) -> Result<Running, RunError> {
+        let settings = proxy_settings(&candidate.checked, &self.certificates.https);
         let queries = self.observer.queries.clone();
         let proxy = proxy::Server::start(
             settings,
@@ -107,6 +108,12 @@ impl Planes {
         ]);
         if let Some(dns) = &self.dns {
             listening.insert("dns".to_owned(), dns.addresses().to_vec());
+            for transport in dns::Transport::ALL {
+                let addresses = dns.encrypted(transport).to_vec();
+                listening
+                    .entry(transport.name().to_owned())
+                    .or_insert(addresses);
+            }
         }
         if let Some((address, _)) = &self.admin {
             listening.insert("admin".to_owned(), vec![*address]);
@@ -114,7 +121,7 @@ impl Planes {
         listening.retain(|_, addresses| !addresses.is_empty());
         Ok(Running {
             listening,
-            certificates,
+            certificates: self.certificates.into_iter().collect(),
             dns: self.dns.map(|dns| tokio::spawn(dns.run(self.stop.clone()))),
             queries,
             proxy,
@@ -142,6 +149,43 @@ impl Running {
         if let Some(admin) = self.admin {
             let _ = timeout(GOODBYE, admin).await;
         }
+    }
+}
+
+fn dns_listeners(
+    listen: &Listen,
+    certificates: &Certificates<Arc<proxy::Certificates>>,
+) -> dns::Listeners {
+    let secure =
+        |(listener, certificates): (&SecureListener, &Arc<proxy::Certificates>)| dns::Secure {
+            address: listener.address,
+            certificates: certificates.clone(),
+            proxied: listener.proxy_protocol,
+        };
+    let plain = listen.dns.iter().map(|listener| dns::Plain {
+        address: listener.address,
+        proxied: listener.proxy_protocol,
+    });
+    let doh = listen.doh.iter().zip(&certificates.doh);
+    dns::Listeners {
+        plain: plain.collect(),
+        dot: listen
+            .dot
+            .iter()
+            .zip(&certificates.dot)
+            .map(secure)
+            .collect(),
+        doh: doh
+            .map(|((listener, path), certificates)| {
+                (secure((listener, certificates)), path.clone())
+            })
+            .collect(),
+        doq: listen
+            .doq
+            .iter()
+            .zip(&certificates.doq)
+            .map(secure)
+            .collect(),
     }
 }
 

@@ -103,7 +103,7 @@ pub struct Parts {
     pub conductor: mpsc::Sender<Message>,
     /// The health checks.
     pub checker: Checker,
-    /// The certificates of the HTTPS listeners, in the order of the config.
+    /// The certificates of all listeners, in the order of [`Certificates`](crate::wiring::Certificates).
     pub certificates: Vec<Arc<proxy::Certificates>>,
     /// The query log.
     pub queries: Arc<QueryLog>,
@@ -209,7 +209,7 @@ impl Reloader {
             .parts
             .certificates
             .iter()
-            .zip(candidate.certificates.drain(..))
+            .zip(std::mem::take(&mut candidate.certificates).into_iter())
         {
             listener.replace(store);
         }

@@ -2,6 +2,7 @@
 
 mod query_log;
 mod rate_limit;
+mod tcp;
 
 use super::Checker;
 use crate::checked::Dns;
@@ -19,6 +20,7 @@ impl Checker<'_> {
         );
         Dns {
             udp_payload: payload as u16,
+            connections: self.connections(&written.tcp),
             rate_limit: self.rate_limit(&written.rate_limit),
             query_log: self.query_log(&written.query_log),
         }

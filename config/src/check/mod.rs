@@ -8,6 +8,7 @@ mod clients;
 mod compiled;
 mod dns;
 mod expect;
+mod listen;
 mod names;
 mod node;
 mod pinned;

@@ -1,14 +1,12 @@
-//! What is this node's own: listeners, limits, logs, times.
+//! What is this node's own: limits, logs, times.
 
 use super::Checker;
-use crate::checked::{AccessLog, Certificate, HttpLimits, HttpsListener, Listen, Log, LogFormat};
+use crate::checked::{AccessLog, HttpLimits, Listen, Log, LogFormat};
 use crate::de::{Written, given};
 use crate::files::beside;
-use crate::problem::Place;
 use crate::spec::{self, defaults};
 use crate::tree::shorten;
 use ipnet::IpNet;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,103 +61,6 @@ impl Checker<'_> {
                 .hint("leave it out for as many as the machine has cores");
         }
         Some(*workers as usize)
-    }
-
-    fn listen(&mut self, config: &spec::Config) -> Listen {
-        let mut listen = Listen::default();
-        let mut tcp: Vec<(SocketAddr, Place)> = Vec::new();
-        let written = given(&config.listen).map(|(listen, _)| listen);
-        let plain =
-            |list: &Option<Written<Vec<Written<spec::Listener>>>>| -> Vec<(SocketAddr, Place)> {
-                let items = given(list).into_iter().flat_map(|(list, _)| list);
-                items
-                    .filter_map(|l| l.get())
-                    .filter_map(|l| Some((l.address.get()?.0, l.address.place)))
-                    .collect()
-            };
-        if let Some(written) = written {
-            for (list, into) in [
-                (&written.dns, &mut listen.dns),
-                (&written.http, &mut listen.http),
-            ] {
-                let addresses = plain(list);
-                into.extend(addresses.iter().map(|(address, _)| *address));
-                tcp.extend(addresses);
-            }
-            for item in given(&written.https).into_iter().flat_map(|(list, _)| list) {
-                let Some(https) = item.get() else { continue };
-                let certificates = self.certificates(&https.certificates);
-                if let Some(address) = https.address.get() {
-                    tcp.push((address.0, https.address.place));
-                    listen.https.push(HttpsListener {
-                        address: address.0,
-                        certificates,
-                    });
-                }
-            }
-            if let Some((admin, _)) = given(&written.admin)
-                && let Some(address) = admin.address.get()
-            {
-                tcp.push((address.0, admin.address.place));
-                listen.admin = Some(address.0);
-            }
-        }
-        if tcp.is_empty() && written.is_none() && self.whole {
-            let here = Place {
-                file: 0,
-                line: 1,
-                column: 1,
-                width: 1,
-            };
-            self.findings
-                .warning("no_listener", here, "Rhumb listens nowhere")
-                .hint("add `listen`, such as listen: { dns: [{ address: \"0.0.0.0:53\" }] }");
-        }
-        self.one_listener_an_address(&tcp);
-        listen
-    }
-
-    fn one_listener_an_address(&mut self, listeners: &[(SocketAddr, Place)]) {
-        for (i, (address, place)) in listeners.iter().enumerate() {
-            let clash = listeners
-                .get(..i)
-                .into_iter()
-                .flatten()
-                .find(|(other, _)| clashes(*other, *address));
-            if let Some((other, first)) = clash {
-                let hint = self.also_at(*first);
-                self.findings
-                    .error(
-                        "listener_clash",
-                        *place,
-                        format!("{address} is taken by the listener on {other}"),
-                    )
-                    .hint(hint);
-            }
-        }
-    }
-
-    fn certificates(
-        &mut self,
-        written: &Written<Vec<Written<spec::Certificate>>>,
-    ) -> Vec<Certificate> {
-        let mut certificates = Vec::new();
-        for item in written.get().into_iter().flatten() {
-            let Some(item) = item.get() else { continue };
-            let (cert, key) = (
-                self.file(&item.cert, "certificate"),
-                self.file(&item.key, "key"),
-            );
-            if let (Some(cert), Some(key)) = (cert, key) {
-                certificates.push(Certificate { cert, key });
-            }
-        }
-        if written.get().is_some_and(Vec::is_empty) {
-            self.findings
-                .error("empty", written.place, "HTTPS needs a certificate")
-                .hint("such as certificates: [{ cert: tls/site.pem, key: tls/site.key }]");
-        }
-        certificates
     }
 
     fn http_limits(&mut self, config: &spec::Config) -> HttpLimits {
@@ -251,14 +152,6 @@ impl Checker<'_> {
         }
         prefix.clone()
     }
-}
-
-/// Whether two listeners want one address. Port 0 is a free port each time.
-fn clashes(a: SocketAddr, b: SocketAddr) -> bool {
-    a.port() != 0
-        && a.port() == b.port()
-        && (a.ip() == b.ip()
-            || (a.is_ipv4() == b.is_ipv4() && (a.ip().is_unspecified() || b.ip().is_unspecified())))
 }
 
 fn log(config: &spec::Config) -> Log {

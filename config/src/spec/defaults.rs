@@ -87,6 +87,23 @@ pub const RATE_IPV6_PREFIXES: RangeInclusive<u32> = 16..=128;
 /// The most queries of which `dns.query_log.sample` logs one.
 pub const MAX_ONE_IN: u32 = 1_000_000;
 
+/// `dns.tcp.connections`.
+pub const CONNECTIONS: u32 = 4_096;
+/// `dns.tcp.connections_per_client`.
+pub const CONNECTIONS_PER_CLIENT: u32 = 512;
+/// What both may be.
+pub const CONNECTION_COUNTS: RangeInclusive<u32> = 1..=1_000_000;
+/// `dns.tcp.ipv4_prefix`.
+pub const CONNECTION_IPV4_PREFIX: u32 = 32;
+/// `dns.tcp.ipv6_prefix`.
+pub const CONNECTION_IPV6_PREFIX: u32 = 56;
+/// `dns.tcp.idle_timeout`.
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(10);
+/// The most `dns.tcp.idle_timeout` may be.
+pub const MAX_CONNECTION_IDLE: Duration = Duration::from_secs(600);
+/// `listen.doh[].path`: what clients try when they are told only a name.
+pub const DOH_PATH: &str = "/dns-query";
+
 /// `http.header_timeout`.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// `http.max_header_bytes`.

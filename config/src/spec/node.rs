@@ -1,53 +1,11 @@
-//! This node's listeners, limits and logs, as written.
+//! This node's limits and logs, as written.
 
-use super::{Address, Time};
+use super::Time;
 use crate::de::{Shaped, Written as W, shaped};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::VariantAccess;
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
-
-/// Where Rhumb listens.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    /// DNS, over UDP and TCP.
-    pub dns: Option<W<Vec<W<Listener>>>>,
-    /// HTTP.
-    pub http: Option<W<Vec<W<Listener>>>>,
-    /// HTTPS.
-    pub https: Option<W<Vec<W<HttpsListener>>>>,
-    /// Metrics, status and explain; keep it off public networks.
-    pub admin: Option<W<Listener>>,
-}
-
-/// An address to listen on.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    /// The address; `0.0.0.0` or `[::]` for all.
-    pub address: W<Address>,
-}
-
-/// An address to listen on for HTTPS.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpsListener {
-    /// The address; `0.0.0.0` or `[::]` for all.
-    pub address: W<Address>,
-    /// Chosen by the name the client sends; the first one is for all others.
-    pub certificates: W<Vec<W<Certificate>>>,
-}
-
-/// A certificate and its key.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Certificate {
-    /// A PEM file of the chain.
-    pub cert: W<String>,
-    /// A PEM file of the private key.
-    pub key: W<String>,
-}
 
 /// Bounds of client requests.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

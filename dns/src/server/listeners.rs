@@ -53,6 +53,19 @@ pub struct Secure {
     pub proxied: bool,
 }
 
+impl Listeners {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            plain,
+            dot,
+            doh,
+            doq,
+        } = self;
+        plain.is_empty() && dot.is_empty() && doh.is_empty() && doq.is_empty()
+    }
+}
+
 impl From<&[SocketAddr]> for Listeners {
     /// UDP and TCP, straight from the clients.
     fn from(addresses: &[SocketAddr]) -> Self {
