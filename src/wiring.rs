@@ -10,15 +10,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use steering::spec::{Policy, Publish, TableSpec};
 
+// The path is written out because a test takes this file in by its own.
+#[path = "wiring/identity.rs"]
+mod identity;
+
 /// Builds zones and routes and puts them in the planes of the table to be compiled.
 pub fn planes(checked: &mut Checked, problems: &mut Vec<Problem>) {
-    let rules = dns_rules(checked);
+    let rules = dns_rules(checked, problems);
     checked.table.planes.insert(Arc::new(rules));
     zones(checked, problems);
     routes(checked, problems);
 }
 
-fn dns_rules(checked: &Checked) -> dns::Rules {
+fn dns_rules(checked: &Checked, problems: &mut Vec<Problem>) -> dns::Rules {
     dns::Rules {
         client_subnet: checked.edns_client_subnet,
         payload: checked.dns.udp_payload,
@@ -26,6 +30,9 @@ fn dns_rules(checked: &Checked) -> dns::Rules {
         log_one_in: checked.dns.query_log.as_ref().map_or(0, |log| log.one_in),
         connections: connections(&checked.dns.connections),
         trusted_proxies: checked.trusted_proxies.clone(),
+        cookies: identity::cookies(checked),
+        nsid: identity::nsid(checked, problems),
+        chaos: identity::chaos(checked),
         ..dns::Rules::default()
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::problem::{Place, Sources};
 use ipnet::IpNet;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -260,6 +261,14 @@ pub struct Dns {
     pub udp_payload: u16,
     /// Bounds of connections, over all transports that have them.
     pub connections: Connections,
+    /// What NSID tells (RFC 5001).
+    pub nsid: Told,
+    /// What `version.bind` tells.
+    pub version: Told,
+    /// What `hostname.bind` tells.
+    pub hostname: Told,
+    /// DNS cookies; `None` for none.
+    pub cookies: Option<Cookies>,
     /// How often a client's network may be told the same; `None` for as often as it asks.
     pub rate_limit: Option<RateLimit>,
     /// Where lines about queries go; `None` for nowhere.
@@ -281,6 +290,49 @@ pub struct Connections {
     pub idle: Duration,
     /// After how many queries a connection is closed; `None` for never.
     pub queries: Option<u64>,
+}
+
+/// What the server tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing.
+    Nothing,
+    /// The PoP's name.
+    PopName,
+    /// The program's name.
+    Program,
+    /// This, and where it is written.
+    Text(String, Place),
+}
+
+/// How DNS cookies are made and checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cookies {
+    /// The secret of new ones; `None` for a random one.
+    pub secret: Option<CookieSecret>,
+    /// Another whose cookies are taken.
+    pub previous: Option<CookieSecret>,
+    /// Whether clients that speak cookies must bring a valid one over UDP.
+    pub require: bool,
+}
+
+/// A secret, which is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CookieSecret(pub [u8; 16]);
+
+impl CookieSecret {
+    /// From 32 hexadecimal digits.
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u128::from_str_radix(text, 16).ok().filter(|_| is_hex)?;
+        Some(Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Debug for CookieSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CookieSecret(..)")
+    }
 }
 
 /// How often a client's network may be told the same over UDP. Rates are responses a second; 0 is no limit.

@@ -1,6 +1,6 @@
 //! What is written comes out as what runs: one config with every kind of key, and the values it makes.
 
-use config::checked::{AccessLog, Expected, LogFormat, LogTarget, Protocol, What};
+use config::checked::{AccessLog, Expected, LogFormat, LogTarget, Protocol, Told, What};
 use config::{Checked, load_str};
 use std::time::Duration;
 use steering::health::Probe;
@@ -23,6 +23,10 @@ http: { header_timeout: 5s, max_header_bytes: 8192, max_headers: 50 }
 dns:
   udp_payload: 4096
   tcp: { connections: 100000, connections_per_client: 50, ipv4_prefix: 24, ipv6_prefix: 48, idle_timeout: 20s, queries_per_connection: 1000 }
+  nsid: "fra1 {generation}"
+  version: off
+  hostname: fra1.example.com
+  cookies: { require: true }
   rate_limit: { responses_per_second: 20, errors_per_second: 5, nxdomains_per_second: 0, all_per_second: 500, slip: 3, ipv4_prefix: 32, ipv6_prefix: 64,
                 exempt: [10.0.0.0/8, "::1"], dry_run: true }
   query_log: { to: logs/queries.log, sample: 1/100, format: text }
@@ -133,6 +137,7 @@ fn the_node_is_as_written() {
     );
     assert!(!checked.edns_client_subnet);
     assert_eq!(checked.dns.udp_payload, 4096);
+    tells_who_it_is(&checked);
     limits_and_logs_queries(&checked);
     takes_connections(&checked);
     assert_eq!(checked.region_prefix, "edge");
@@ -447,4 +452,72 @@ fn limits_and_logs_queries(checked: &Checked) {
     let log = checked.dns.query_log.as_ref().expect("a query log");
     assert_eq!(log.to, LogTarget::File("etc/logs/queries.log".into()));
     assert_eq!((log.one_in, log.format), (100, LogFormat::Text));
+}
+
+fn tells_who_it_is(checked: &Checked) {
+    let text = |told: &Told| match told {
+        Told::Text(text, _) => text.clone(),
+        other => format!("{other:?}"),
+    };
+    let dns = &checked.dns;
+    assert_eq!(
+        [&dns.nsid, &dns.version, &dns.hostname].map(text),
+        ["fra1 {generation}", "Nothing", "fra1.example.com"]
+    );
+    let cookies = dns.cookies.as_ref().expect("cookies");
+    assert!(cookies.require && cookies.secret.is_none() && cookies.previous.is_none());
+}
+
+#[test]
+fn cookie_secrets_come_from_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    write("new.hex", "000102030405060708090a0b0c0d0e0f\n");
+    write("old.hex", "ffFF0000000000000000000000000001");
+    write(
+        "config.yaml",
+        "version: 1\ndns: { cookies: { secret_file: new.hex, previous_secret_file: old.hex } }\n",
+    );
+    let loaded = config::load(&folder.path().join("config.yaml"));
+    let cookies = loaded
+        .checked
+        .expect("a config")
+        .dns
+        .cookies
+        .expect("cookies");
+    let octets = |secret: Option<config::checked::CookieSecret>| secret.expect("a secret").0;
+    assert_eq!(octets(cookies.secret.clone())[..3], [0, 1, 2]);
+    assert_eq!(octets(cookies.previous.clone())[..3], [0xff, 0xff, 0]);
+    assert!(!format!("{cookies:?}").contains("255"), "it is never shown");
+    assert!(
+        loaded.files.iter().any(|file| file.ends_with("old.hex")),
+        "a new secret is taken as soon as it is there"
+    );
+    for (name, text, said) in [
+        ("off", "off", true),
+        ("none", "{}", true),
+        ("wrong", "{ secret_file: config.yaml }", false),
+        ("alone", "{ previous_secret_file: old.hex }", false),
+        ("missing", "{ secret_file: nothing.hex }", false),
+        (
+            "inline",
+            "{ secret: 000102030405060708090a0b0c0d0e0f }",
+            false,
+        ),
+        ("on", "on", false),
+    ] {
+        write(
+            "config.yaml",
+            &format!("version: 1\ndns: {{ cookies: {text} }}\n"),
+        );
+        let loaded = config::load(&folder.path().join("config.yaml"));
+        assert_eq!(
+            loaded.checked.is_some(),
+            said,
+            "{name}: {:?}",
+            loaded.problems
+        );
+    }
 }

@@ -1,9 +1,11 @@
 //! How DNS queries are answered, as written.
 
+mod cookies;
 mod query_log;
 mod rate_limit;
 mod tcp;
 
+pub use cookies::*;
 pub use query_log::*;
 pub use rate_limit::*;
 pub use tcp::*;
@@ -20,6 +22,15 @@ pub struct Dns {
     pub udp_payload: Option<W<u32>>,
     /// Bounds of connections.
     pub tcp: Option<W<Tcp>>,
+    /// What NSID (RFC 5001) tells: a text, in which {generation} is the generation of the table, or 0x and hexadecimal
+    /// digits; off for nothing. Default: the PoP's name.
+    pub nsid: Option<W<String>>,
+    /// What version.bind and version.server tell in class CH; off to refuse. Default: rhumb.
+    pub version: Option<W<String>>,
+    /// What hostname.bind and id.server tell in class CH; off to refuse. Default: the PoP's name.
+    pub hostname: Option<W<String>>,
+    /// DNS cookies; default: on, with a random secret each run.
+    pub cookies: Option<W<CookieSetting>>,
     /// How often a client's network may be told the same; default: as often as it asks.
     pub rate_limit: Option<W<RateLimit>>,
     /// A line for some or all queries; default: none.

@@ -132,7 +132,7 @@ impl Batch<'_> {
             peer,
             transport,
             now: self.unix,
-            idle: Some(shared.places.idle(&rules.connections)),
+            idle: (transport != Transport::Udp).then(|| shared.places.idle(&rules.connections)),
         };
         let outcome = fast::offer(snapshot, packet, peer, transport, rules, draw, out)
             .unwrap_or_else(|| respond_into(snapshot, packet, &arrival, rules, draw, out));
