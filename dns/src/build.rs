@@ -1,119 +1,193 @@
 //! From written zones to compiled ones: every record held against the others, all problems at once.
 //!
-//! What never happens here: no zone is built half. One problem anywhere and nothing is returned, so that
+//! ```text
+//! ZoneSpec --gather--> Heap (as written) --compile--> Zone (sorted, grouped) --check--> problems
+//! ```
+//!
+//! What never happens here: no zone is built half. One error anywhere and nothing is returned, so that
 //! the zones in use stay as they are.
 
-use crate::master::rdata::SOA_TAIL;
-use crate::master::{self, MAX_TTL, svcb};
+use crate::master::MAX_TTL;
 use crate::name::{Name, labels, suffixes};
 use crate::rtype::RType;
-use crate::store::{Entry, Index, NONE, Steered, Zone, Zones, records, wildcard_parent};
-use crate::zone::{DEFAULT_TTL, SteeredName, ZoneProblem, ZoneSpec};
-use smallvec::SmallVec;
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::collections::btree_map;
-use steering::draw::mix;
+use crate::store::{Index, Zone, Zones};
+use crate::zone::{
+    Built, DEFAULT_TTL, Files, MAX_PROBLEMS, NoFiles, Severity, SteeredName, ZoneProblem, ZoneSpec,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 mod check;
+mod compile;
+mod content;
 mod gather;
+mod heap;
+mod targets;
 
-/// A name while its zone is being gathered.
+/// What was found so far, bounded.
 #[derive(Default)]
-struct Draft {
-    sets: Vec<DraftSet>,
-    steered: Option<(Box<Steered>, String)>,
+struct Problems {
+    errors: Vec<ZoneProblem>,
+    warnings: Vec<ZoneProblem>,
+    /// How many of each there are beyond.
+    more: [usize; 2],
 }
 
-struct DraftSet {
-    rtype: RType,
-    ttl: u32,
-    data: Vec<Box<[u8]>>,
-    at: At,
+impl Problems {
+    fn push(&mut self, problem: ZoneProblem) {
+        let [more_errors, more_warnings] = &mut self.more;
+        let (list, more) = match problem.severity {
+            Severity::Error => (&mut self.errors, more_errors),
+            Severity::Warning => (&mut self.warnings, more_warnings),
+        };
+        if list.len() < MAX_PROBLEMS {
+            list.push(problem);
+        } else {
+            *more += 1;
+        }
+    }
+
+    /// How many there are.
+    fn count(&self) -> usize {
+        self.errors.len() + self.warnings.len() + self.more.iter().sum::<usize>()
+    }
+
+    /// All of them, errors first.
+    fn all(mut self) -> Vec<ZoneProblem> {
+        self.errors.extend(beyond(Severity::Error, self.more[0]));
+        self.errors.append(&mut self.warnings);
+        self.errors.extend(beyond(Severity::Warning, self.more[1]));
+        self.errors
+    }
+}
+
+fn beyond(severity: Severity, more: usize) -> Option<ZoneProblem> {
+    (more > 0).then(|| ZoneProblem {
+        severity,
+        zone: String::new(),
+        file: None,
+        line: None,
+        place: None,
+        message: format!("and {more} more problems in zones"),
+        hint: None,
+    })
 }
 
 /// Where something was written.
-#[derive(Clone, Debug, Default)]
-struct At {
-    line: Option<u32>,
-    place: Option<String>,
-}
-
-/// A zone while it is being gathered.
-struct DraftZone<'a> {
-    spec: &'a ZoneSpec,
-    apex: Name,
-    nodes: BTreeMap<Name, Draft>,
-    ttl: u32,
-}
-
-impl PartialOrd for Name {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Name {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.as_wire().cmp(other.as_wire())
-    }
+#[derive(Clone, Debug)]
+enum Source {
+    /// The master file, or one that it includes.
+    File(Arc<std::path::Path>),
+    /// A place in the configuration.
+    Place(Arc<str>),
 }
 
 impl Zones {
-    /// Builds all zones, with the steered names in those they belong to.
+    /// Builds all zones, with the steered names in those they belong to. Nothing is included, and
+    /// warnings are left out: see [`Zones::load`].
     ///
     /// # Errors
-    /// Everything that is wrong, in the order it was written, steered names last.
-    pub fn build(
+    /// Everything that is wrong.
+    pub fn build(zones: Vec<ZoneSpec>, steered: Vec<SteeredName>) -> Result<Self, Vec<ZoneProblem>> {
+        let only_errors = |problems: Vec<ZoneProblem>| {
+            let errors = problems.into_iter();
+            errors.filter(|problem| problem.severity == Severity::Error).collect()
+        };
+        let built = Self::load(zones, steered, &NoFiles).map_err(only_errors)?;
+        Ok(built.zones)
+    }
+
+    /// Builds all zones, with the steered names in those they belong to; master files include others from
+    /// `files`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, errors first, zone by zone in the order they were written; warnings too.
+    pub fn load(
         zones: Vec<ZoneSpec>,
         steered: Vec<SteeredName>,
-    ) -> Result<Self, Vec<ZoneProblem>> {
-        let mut problems = Vec::new();
-        let mut drafts: Vec<DraftZone<'_>> = Vec::new();
-        let mut seen: BTreeMap<Name, &str> = BTreeMap::new();
-        for spec in &zones {
-            let apex = match Name::parse(&spec.apex) {
-                Ok(apex) if !apex.is_wildcard() => apex,
-                Ok(_) => {
-                    problems.push(problem(spec, "a zone cannot begin at a wildcard", None));
-                    continue;
-                }
-                Err(error) => {
-                    problems.push(problem(
-                        spec,
-                        format!("its name is not a domain name: {error}"),
-                        None,
-                    ));
-                    continue;
-                }
-            };
-            match seen.entry(apex.clone()) {
-                btree_map::Entry::Occupied(_) => {
-                    problems.push(problem(
-                        spec,
-                        "this zone is defined twice",
-                        Some("merge the two definitions"),
-                    ));
-                    continue;
-                }
-                btree_map::Entry::Vacant(slot) => slot.insert(&spec.apex),
-            };
-            drafts.push(gather::zone(spec, apex, &mut problems));
+        files: &dyn Files,
+    ) -> Result<Built, Vec<ZoneProblem>> {
+        let mut problems = Problems::default();
+        let apexes = apexes(&zones, &mut problems);
+        let mut homes = gather::homes(&apexes, steered, &mut problems);
+        let mut built = Vec::with_capacity(apexes.len());
+        for (i, (spec, apex)) in zones.iter().zip(apexes).enumerate() {
+            let Some(apex) = apex else { continue };
+            let steered = homes.remove(&i).unwrap_or_default();
+            built.extend(zone(spec, apex, steered, files, &mut problems));
         }
-        gather::steered(&mut drafts, steered, &mut problems);
-        for draft in &drafts {
-            check::zone(draft, &mut problems);
-        }
-        if problems.is_empty() {
-            Ok(compile(drafts))
+        if problems.errors.is_empty() {
+            Ok(Built {
+                zones: Self::index(built),
+                warnings: problems.all(),
+            })
         } else {
-            Err(problems)
+            Err(problems.all())
+        }
+    }
+
+    fn index(mut zones: Vec<Zone>) -> Self {
+        for (zone, position) in zones.iter_mut().zip(0..) {
+            zone.position = position;
+        }
+        let apexes = Index::new(zones.iter().map(|zone| zone.apex.as_wire()));
+        let deepest = zones.iter().map(|zone| labels(zone.apex.as_wire())).max();
+        Self {
+            zones,
+            apexes,
+            max_labels: deepest.unwrap_or(0),
         }
     }
 }
 
-fn problem(spec: &ZoneSpec, message: impl Into<String>, hint: Option<&str>) -> ZoneProblem {
+/// One zone, from gathering to checking.
+fn zone(
+    spec: &ZoneSpec,
+    apex: Name,
+    steered: Vec<gather::Home>,
+    files: &dyn Files,
+    problems: &mut Problems,
+) -> Option<Zone> {
+    let heap = gather::zone(spec, apex, steered, files, problems);
+    let (mut zone, places) = compile::zone(heap);
+    check::zone(&zone, &places, spec, problems);
+    content::seal(&mut zone, spec.serial)?;
+    Some(zone)
+}
+
+/// The apex of each zone; `None` where there is none, or it is another's.
+fn apexes(zones: &[ZoneSpec], problems: &mut Problems) -> Vec<Option<Name>> {
+    let mut seen: HashMap<Name, ()> = HashMap::with_capacity(zones.len());
+    let apex = |spec: &ZoneSpec| {
+        let mut say = |message: String, hint: Option<&str>| {
+            problems.push(problem(spec, Severity::Error, message, hint));
+            None
+        };
+        match Name::parse(&spec.apex) {
+            Ok(apex) if apex.is_wildcard() => {
+                say("a zone cannot begin at a wildcard".to_owned(), None)
+            }
+            Ok(apex) => match seen.insert(apex.clone(), ()) {
+                None => Some(apex),
+                Some(()) => say(
+                    "this zone is defined twice".to_owned(),
+                    Some("merge the two definitions"),
+                ),
+            },
+            Err(error) => say(format!("its name is not a domain name: {error}"), None),
+        }
+    };
+    zones.iter().map(apex).collect()
+}
+
+fn problem(
+    spec: &ZoneSpec,
+    severity: Severity,
+    message: impl Into<String>,
+    hint: Option<&str>,
+) -> ZoneProblem {
     ZoneProblem {
+        severity,
         zone: spec.apex.clone(),
         file: None,
         line: None,
@@ -123,183 +197,25 @@ fn problem(spec: &ZoneSpec, message: impl Into<String>, hint: Option<&str>) -> Z
     }
 }
 
-/// A problem at a place: in the master file when it has a line.
+/// A problem at a place: in a file when it was written in one.
 fn problem_at(
     spec: &ZoneSpec,
-    at: &At,
+    severity: Severity,
+    (source, line): (Option<&Source>, u32),
     message: impl Into<String>,
     hint: Option<&str>,
 ) -> ZoneProblem {
-    let file = spec
-        .master_file
-        .as_ref()
-        .filter(|_| at.line.is_some())
-        .map(|(path, _)| path.clone());
-    ZoneProblem {
-        file,
-        line: at.line,
-        place: at.place.clone(),
-        ..problem(spec, message, hint)
-    }
-}
-
-fn compile(drafts: Vec<DraftZone<'_>>) -> Zones {
-    let mut zones: Vec<Zone> = drafts.into_iter().filter_map(compile_zone).collect();
-    for (zone, position) in zones.iter_mut().zip(0..) {
-        zone.position = position;
-    }
-    let apexes = Index::new(zones.iter().map(|zone| zone.apex.as_wire()));
-    let max_labels = zones
-        .iter()
-        .map(|zone| crate::name::labels(zone.apex.as_wire()))
-        .max()
-        .unwrap_or(0);
-    Zones {
-        zones,
-        apexes,
-        max_labels,
-    }
-}
-
-fn compile_zone(draft: DraftZone<'_>) -> Option<Zone> {
-    let DraftZone {
-        apex, mut nodes, ..
-    } = draft;
-    add_empty_non_terminals(&mut nodes, &apex);
-    let mut nodes: Vec<(Name, Draft)> = nodes.into_iter().collect();
-    nodes.sort_by(|(a, _), (b, _)| canonical(a.as_wire(), b.as_wire()));
-    let mut octets = Vec::new();
-    let mut entries = Vec::with_capacity(nodes.len());
-    let mut steered = Vec::new();
-    for (name, mut draft) in nodes {
-        let at = octets.len();
-        octets.extend_from_slice(name.as_wire());
-        draft.sets.sort_by_key(|set| set.rtype);
-        for set in &draft.sets {
-            let data = set.data.iter().map(|data| &**data);
-            records::push_set(&mut octets, set.rtype, set.ttl, data);
-        }
-        entries.push(Entry {
-            at: at as u32,
-            len: (octets.len() - at) as u32,
-            cut: NONE,
-            wildcard: NONE,
-            steered: draft.steered.map_or(NONE, |(decides, _)| {
-                steered.push(*decides);
-                steered.len() as u32 - 1
-            }),
-            dname: draft.sets.iter().any(|set| set.rtype == RType::DNAME),
-        });
-    }
-    let mut zone = Zone {
-        position: 0,
-        soa: Box::default(),
-        soa_ttl: 0,
-        negative_ttl: 0,
-        content: 0,
-        entries: entries.into_boxed_slice(),
-        octets: octets.into_boxed_slice(),
-        steered: steered.into_boxed_slice(),
-        index: Index::default(),
-        max_labels: 0,
-        apex,
-    };
-    let names: Vec<&[u8]> = (0..zone.entries.len() as u32)
-        .filter_map(|i| Some(zone.at(i)?.name))
-        .collect();
-    let max_labels = names.iter().map(|name| labels(name)).max().unwrap_or(0);
-    let index = Index::new(names.into_iter());
-    (zone.max_labels, zone.index) = (max_labels, index);
-    link(&mut zone);
-    let soa = zone.node(zone.apex.as_wire())?.set(RType::SOA)?;
-    let (ttl, data): (u32, Box<[u8]>) = (soa.ttl, soa.data().next()?.into());
-    let minimum = data
-        .last_chunk()
-        .map_or(0, |minimum| u32::from_be_bytes(*minimum));
-    (zone.soa_ttl, zone.negative_ttl, zone.soa) = (ttl, ttl.min(minimum), data);
-    zone.content = content(&zone);
-    Some(zone)
-}
-
-/// Canonical order (RFC 4034 §6.1): by label from the right, octet by octet.
-fn canonical(a: &[u8], b: &[u8]) -> Ordering {
-    let labels = |name| suffixes(name).collect::<SmallVec<[&[u8]; 16]>>();
-    let label = |suffix: &[u8]| {
-        let len = suffix.first().map_or(0, |len| usize::from(*len));
-        suffix.get(1..1 + len).unwrap_or(&[]).to_vec()
-    };
-    let (a, b) = (labels(a), labels(b));
-    let pairs = a.iter().rev().zip(b.iter().rev());
-    pairs
-        .map(|(a, b)| label(a).cmp(&label(b)))
-        .find(|order| order.is_ne())
-        .unwrap_or(a.len().cmp(&b.len()))
-}
-
-/// See [`Zone::content`].
-fn content(zone: &Zone) -> u64 {
-    let mut hash = 0;
-    for record in zone.records() {
-        let data = match record.rtype {
-            // All but the serial.
-            RType::SOA => record.data.len().checked_sub(SOA_TAIL).map_or(0, |at| {
-                let (names, numbers) = record.data.split_at(at);
-                octets(names, octets(numbers.get(4..).unwrap_or(&[]), 0))
-            }),
-            _ => octets(record.data, 0),
-        };
-        let fixed = u64::from(record.rtype.0) << 32 | u64::from(record.ttl);
-        hash = mix(mix(octets(record.owner, hash), fixed), data);
-    }
-    hash
-}
-
-/// A fixed hash of octets, eight at a time.
-fn octets(octets: &[u8], seed: u64) -> u64 {
-    let words = octets.chunks(8).map(|chunk| {
-        let octets = chunk.iter();
-        octets.fold(0_u64, |word, octet| word << 8 | u64::from(*octet))
-    });
-    words.fold(mix(octets.len() as u64, seed), |hash, word| mix(word, hash))
-}
-
-/// Names that exist only because something is below them (RFC 4592 §2.2.2).
-fn add_empty_non_terminals(nodes: &mut BTreeMap<Name, Draft>, apex: &Name) {
-    let mut missing = Vec::new();
-    for name in nodes.keys() {
-        for suffix in suffixes(name.as_wire()).skip(1) {
-            if suffix.len() <= apex.as_wire().len() {
-                break;
-            }
-            let above = Name::lowered(suffix);
-            if !nodes.contains_key(&above) {
-                missing.push(above);
-            }
-        }
-    }
-    for name in missing {
-        nodes.entry(name).or_default();
-    }
-}
-
-/// Works out for each name which delegation it is under and which wildcard stands below it.
-fn link(zone: &mut Zone) {
-    let apex = zone.apex.as_wire().len();
-    for i in 0..zone.entries.len() as u32 {
-        let Some(node) = zone.at(i) else { continue };
-        // The topmost NS below the apex is the cut; what is deeper is the child's.
-        let above = suffixes(node.name).take_while(|suffix| suffix.len() > apex);
-        let cut = above
-            .filter_map(|suffix| zone.node(suffix))
-            .filter(|node| node.set(RType::NS).is_some())
-            .last()
-            .map(|node| node.position);
-        let parent = wildcard_parent(node.name).and_then(|above| zone.position(above));
-        if let (Some(cut), Some(entry)) = (cut, zone.entries.get_mut(i as usize)) {
-            entry.cut = cut;
-        }
-        if let Some(entry) = parent.and_then(|parent| zone.entries.get_mut(parent as usize)) {
-            entry.wildcard = i;
-        }
+    let general = problem(spec, severity, message, hint);
+    match source {
+        Some(Source::File(path)) => ZoneProblem {
+            file: Some(path.to_path_buf()),
+            line: (line > 0).then_some(line),
+            ..general
+        },
+        Some(Source::Place(place)) => ZoneProblem {
+            place: Some(place.to_string()),
+            ..general
+        },
+        None => general,
     }
 }

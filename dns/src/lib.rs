@@ -41,6 +41,7 @@ pub use ecs::Ecs;
 pub use edns::{Ede, Edns};
 pub use limit::Limiter;
 pub use logged::Logged;
+pub use master::Rdata;
 pub use metrics::{Metrics, Observe};
 pub use name::{Name, NameError};
 pub use nsid::{Chaos, Identity};
@@ -52,4 +53,6 @@ pub use rtype::RType;
 pub use server::{BindError, Listeners, Messages, Plain, Secure, Server, Settings, Transfers};
 pub use steer::MAX_ADDRESSES;
 pub use store::{Zone, ZoneRecord, Zones};
-pub use zone::{SoaSpec, SteeredName, ZoneProblem, ZoneSpec};
+pub use zone::{
+    AutoSerial, Built, Files, NoFiles, Severity, SoaSpec, SteeredName, ZoneProblem, ZoneSpec,
+};

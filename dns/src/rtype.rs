@@ -21,14 +21,21 @@ macro_rules! types {
 }
 
 types! {
-    A = 1, NS = 2, CNAME = 5, SOA = 6, NULL = 10, PTR = 12, HINFO = 13, MX = 15, TXT = 16, RP = 17,
-    AFSDB = 18, SIG = 24, KEY = 25, AAAA = 28, LOC = 29, SRV = 33, NAPTR = 35, KX = 36, CERT = 37,
-    DNAME = 39, OPT = 41, DS = 43, SSHFP = 44, IPSECKEY = 45, RRSIG = 46, NSEC = 47, DNSKEY = 48,
-    DHCID = 49, NSEC3 = 50, NSEC3PARAM = 51, TLSA = 52, SMIMEA = 53, HIP = 55, CDS = 59, CDNSKEY = 60,
-    OPENPGPKEY = 61, CSYNC = 62, ZONEMD = 63, SVCB = 64, HTTPS = 65, SPF = 99, EUI48 = 108, EUI64 = 109,
-    NXNAME = 128, TKEY = 249, TSIG = 250, IXFR = 251, AXFR = 252, MAILB = 253, MAILA = 254, ANY = 255, URI = 256,
-    CAA = 257,
+    A = 1, NS = 2, MD = 3, MF = 4, CNAME = 5, SOA = 6, MB = 7, MG = 8, MR = 9, NULL = 10, WKS = 11, PTR = 12,
+    HINFO = 13, MINFO = 14, MX = 15, TXT = 16, RP = 17, AFSDB = 18, X25 = 19, ISDN = 20, RT = 21, NSAP = 22,
+    SIG = 24, KEY = 25, PX = 26, GPOS = 27, AAAA = 28, LOC = 29, NXT = 30, EID = 31, NIMLOC = 32, SRV = 33,
+    ATMA = 34, NAPTR = 35, KX = 36, CERT = 37, A6 = 38, DNAME = 39, SINK = 40, OPT = 41, APL = 42, DS = 43,
+    SSHFP = 44, IPSECKEY = 45, RRSIG = 46, NSEC = 47, DNSKEY = 48, DHCID = 49, NSEC3 = 50, NSEC3PARAM = 51,
+    TLSA = 52, SMIMEA = 53, HIP = 55, NINFO = 56, RKEY = 57, TALINK = 58, CDS = 59, CDNSKEY = 60,
+    OPENPGPKEY = 61, CSYNC = 62, ZONEMD = 63, SVCB = 64, HTTPS = 65, DSYNC = 66, HHIT = 67, BRID = 68,
+    SPF = 99, UINFO = 100, UID = 101, GID = 102, UNSPEC = 103, NID = 104, L32 = 105, L64 = 106, LP = 107,
+    EUI48 = 108, EUI64 = 109, NXNAME = 128, TKEY = 249, TSIG = 250, IXFR = 251, AXFR = 252, MAILB = 253,
+    MAILA = 254, ANY = 255, URI = 256, CAA = 257, AVC = 258, DOA = 259, AMTRELAY = 260, RESINFO = 261,
+    WALLET = 262, CLA = 263, IPN = 264,
 }
+
+/// Mnemonics that are no identifiers, or so far beyond the others that those need not be looked up by number.
+const ODD: [(u16, &str); 3] = [(23, "NSAP-PTR"), (32_768, "TA"), (32_769, "DLV")];
 
 /// For each number up to the last with a mnemonic, where it is among those.
 const POSITIONS: [u8; LAST + 1] = {
@@ -45,6 +52,13 @@ const POSITIONS: [u8; LAST + 1] = {
 const LAST: usize = MNEMONICS[MNEMONICS.len() - 1].0 as usize;
 
 impl RType {
+    /// `NSAP-PTR` (RFC 1706 §8).
+    pub const NSAP_PTR: Self = Self(23);
+    /// DNSSEC trust authorities.
+    pub const TA: Self = Self(32_768);
+    /// DNSSEC lookaside validation (RFC 4431).
+    pub const DLV: Self = Self(32_769);
+
     /// How many types have a mnemonic here.
     pub(crate) const COUNT: usize = MNEMONICS.len();
 
@@ -69,7 +83,8 @@ impl RType {
 
 impl fmt::Display for RType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match MNEMONICS.iter().find(|(number, _)| *number == self.0) {
+        let mut known = MNEMONICS.iter().chain(&ODD);
+        match known.find(|(number, _)| *number == self.0) {
             Some((_, name)) => f.write_str(name),
             None => write!(f, "TYPE{}", self.0),
         }
@@ -91,9 +106,8 @@ impl FromStr for RType {
     type Err = UnknownType;
 
     fn from_str(text: &str) -> Result<Self, UnknownType> {
-        if let Some((number, _)) = MNEMONICS
-            .iter()
-            .find(|(_, name)| name.eq_ignore_ascii_case(text))
+        let mut known = MNEMONICS.iter().chain(&ODD);
+        if let Some((number, _)) = known.find(|(_, name)| name.eq_ignore_ascii_case(text))
         {
             return Ok(Self(*number));
         }
@@ -128,7 +142,7 @@ mod tests {
         for (i, rtype) in RType::named().enumerate() {
             assert_eq!(rtype.position(), i, "{rtype}");
         }
-        for number in [0, 7, 256 + 2, 65_535] {
+        for number in [0, 23, 120, 300, 65_535] {
             assert_eq!(RType(number).position(), RType::COUNT, "{number}");
         }
     }

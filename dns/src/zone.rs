@@ -1,10 +1,10 @@
 //! What zones are made from, as an operator gave it, and what can be wrong with it.
 //!
-//! What never happens here: no file is read. Master files come in as text, with their path only for
-//! the sake of problems.
+//! What never happens here: no file is opened. Master files come in as text; the files they include are
+//! asked for through [`Files`].
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use steering::ServiceId;
 
@@ -25,6 +25,68 @@ pub struct ZoneSpec {
     /// Records written one by one, each with the place an operator finds it at (`zones.x.records[2]`).
     /// The same language as in the master file; names are relative to the apex.
     pub records: Vec<(String, String)>,
+    /// How the SOA's serial is made, unless it is served as written.
+    pub serial: Option<AutoSerial>,
+}
+
+/// A serial that grows with each change of a zone's content, and with nothing else (RFC 1982 §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AutoSerial {
+    /// What the serial is when the content is new: the time in seconds since 1970.
+    pub now: u32,
+    /// The content ([`crate::Zone::content`]) and serial of the generation before, when there was one.
+    pub before: Option<(u64, u32)>,
+}
+
+impl AutoSerial {
+    /// The serial of this content: the one before while the content is the same, else the time, or one more
+    /// than before where the time is not later than that.
+    pub fn of(self, content: u64) -> u32 {
+        match self.before {
+            Some((same, serial)) if same == content => serial,
+            // RFC 1982 §3.2: greater is less than half the circle ahead.
+            Some((_, serial)) if (self.now.wrapping_sub(serial) as i32) <= 0 => {
+                serial.wrapping_add(1)
+            }
+            _ => self.now,
+        }
+    }
+}
+
+/// Where `$INCLUDE` finds its files. Paths are as seen from the folder of the file that includes.
+pub trait Files {
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// Why it can't be read, in words.
+    fn read(&self, path: &Path) -> Result<String, String>;
+}
+
+/// No files: every `$INCLUDE` is an error.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _path: &Path) -> Result<String, String> {
+        Err("files are not included here".to_owned())
+    }
+}
+
+/// The text of a master file. It need not be UTF-8 (RFC 1035 §5.1 knows octets): what is not becomes
+/// `\\DDD`, which stands for the same octet.
+pub fn text(octets: Vec<u8>) -> String {
+    let octets = match String::from_utf8(octets) {
+        Ok(text) => return text,
+        Err(error) => error.into_bytes(),
+    };
+    let mut text = String::with_capacity(octets.len() + octets.len() / 8);
+    for chunk in octets.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for octet in chunk.invalid() {
+            text.push_str(&format!("\\{octet:03}"));
+        }
+    }
+    text
 }
 
 /// The TTL of records that no `$TTL` or `ttl` gives one, in seconds.
@@ -81,9 +143,20 @@ pub struct SteeredName {
     pub place: Arc<str>,
 }
 
-/// Something that keeps the zones from being built.
+/// Whether a problem keeps the zones from being served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// They are not served.
+    Error,
+    /// They are, but perhaps not as meant.
+    Warning,
+}
+
+/// Something that is wrong with a zone, or likely to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneProblem {
+    /// Whether the zone is served all the same.
+    pub severity: Severity,
     /// The apex of the zone as written; empty when no zone is concerned.
     pub zone: String,
     /// The master file it is in.
@@ -118,3 +191,15 @@ impl fmt::Display for ZoneProblem {
 }
 
 impl std::error::Error for ZoneProblem {}
+
+/// Zones that can be served.
+#[derive(Debug)]
+pub struct Built {
+    /// The zones.
+    pub zones: crate::Zones,
+    /// What is likely to be wrong with them, at most [`MAX_PROBLEMS`] and a last one that counts the rest.
+    pub warnings: Vec<ZoneProblem>,
+}
+
+/// The most problems of one severity that are told one by one.
+pub const MAX_PROBLEMS: usize = 1_000;

@@ -1,180 +1,125 @@
 //! Brings together what a zone is made from: master file, inline records, `soa` and `ns`, steered names.
 //!
-//! What never happens here: records are not held against each other, apart from being in the zone.
+//! What never happens here: records are not held against each other.
 
-use super::{At, Draft, DraftSet, DraftZone, problem, problem_at};
+use super::heap::Heap;
 use super::{
-    DEFAULT_TTL, MAX_TTL, Name, RType, Steered, SteeredName, ZoneProblem, ZoneSpec, master, svcb,
+    DEFAULT_TTL, Files, HashMap, MAX_TTL, Name, Problems, RType, Severity, Source, SteeredName,
+    ZoneProblem, ZoneSpec, suffixes,
 };
-use crate::name::suffixes;
+use crate::master::{self, At, Record, Sink, Text, svcb};
+use crate::store::Steered;
 use crate::zone::SoaSpec;
-use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A steered name of a zone.
+pub(super) struct Home {
+    name: Name,
+    decides: Steered,
+    place: Arc<str>,
+}
 
 /// Reads everything one zone is written in.
-pub(super) fn zone<'a>(
-    spec: &'a ZoneSpec,
+pub(super) fn zone<'s, 'p>(
+    spec: &'s ZoneSpec,
     apex: Name,
-    problems: &mut Vec<ZoneProblem>,
-) -> DraftZone<'a> {
-    let mut zone = DraftZone {
-        spec,
-        apex,
-        nodes: Default::default(),
-        ttl: spec.ttl.unwrap_or(DEFAULT_TTL),
-    };
-    zone.nodes.insert(zone.apex.clone(), Draft::default());
-    if zone.ttl > MAX_TTL {
-        problems.push(problem(
-            spec,
-            format!("its ttl is longer than {MAX_TTL} seconds"),
-            None,
-        ));
-        zone.ttl = DEFAULT_TTL;
+    steered: Vec<Home>,
+    files: &dyn Files,
+    problems: &'p mut Problems,
+) -> Heap<'s, 'p> {
+    let mut ttl = spec.ttl.unwrap_or(DEFAULT_TTL);
+    if ttl > MAX_TTL {
+        let message = format!("its ttl is longer than {MAX_TTL} seconds");
+        problems.push(super::problem(spec, Severity::Error, message, None));
+        ttl = DEFAULT_TTL;
     }
-    if let Some((_, text)) = &spec.master_file {
-        let (records, found) = master::parse(text, &zone.apex);
-        for record in records {
-            let at = At {
-                line: Some(record.line),
-                place: None,
-            };
-            zone.add(record, at, problems);
-        }
-        problems.extend(found.into_iter().map(|p| {
-            problem_at(
-                spec,
-                &At {
-                    line: Some(p.line),
-                    place: None,
-                },
-                p.message,
-                p.hint,
-            )
-        }));
+    let mut heap = Heap::new(spec, apex.clone(), ttl, problems);
+    if let Some((path, text)) = &spec.master_file {
+        let text = Text {
+            text,
+            source: heap.file(path),
+            path: Some(path),
+        };
+        master::parse(text, &apex, files, &mut heap);
     }
     for (place, text) in &spec.records {
-        let at = At {
-            line: None,
-            place: Some(place.clone()),
-        };
-        let (records, found) = master::parse(text, &zone.apex);
-        if records.is_empty() && found.is_empty() {
-            problems.push(problem_at(
-                spec,
-                &at,
-                "there is no record in it",
-                Some("such as `www 300 A 192.0.2.1`"),
-            ));
-        }
-        for record in records {
-            zone.add(record, at.clone(), problems);
-        }
-        problems.extend(
-            found
-                .into_iter()
-                .map(|p| problem_at(spec, &at, p.message, p.hint)),
+        inline(&mut heap, place, text, &apex, files);
+    }
+    configured(&mut heap);
+    for home in steered {
+        let source = heap.source(Source::Place(home.place));
+        heap.steer(&home.name, home.decides, At { source, line: 0 });
+    }
+    heap
+}
+
+/// A record of the configuration.
+fn inline(heap: &mut Heap<'_, '_>, place: &str, text: &str, apex: &Name, files: &dyn Files) {
+    let source = heap.source(Source::Place(place.into()));
+    let before = (heap.records.len(), heap.problems.count());
+    let read = Text {
+        text,
+        source,
+        path: None,
+    };
+    master::parse(read, apex, files, heap);
+    if before == (heap.records.len(), heap.problems.count()) {
+        let hint = Some("such as `www 300 A 192.0.2.1`");
+        heap.say(
+            Severity::Error,
+            At { source, line: 0 },
+            "there is no record in it",
+            hint,
         );
     }
-    zone.add_configured(problems);
-    zone
 }
 
-impl DraftZone<'_> {
-    fn add(&mut self, record: master::Record, at: At, problems: &mut Vec<ZoneProblem>) {
-        if !record.owner.is_within(&self.apex) {
-            let message = format!("{} is not within the zone", record.owner);
-            problems.push(problem_at(
-                self.spec,
-                &at,
-                message,
-                Some("a name without a last dot is relative to $ORIGIN"),
-            ));
-            return;
-        }
-        let ttl = record.ttl.unwrap_or(self.ttl);
-        let sets = &mut self.nodes.entry(record.owner).or_default().sets;
-        let data = record.data.into_boxed_slice();
-        match sets.iter_mut().find(|set| set.rtype == record.rtype) {
-            None => sets.push(DraftSet {
-                rtype: record.rtype,
-                ttl,
-                data: vec![data],
-                at,
-            }),
-            Some(set) => {
-                // RFC 2181 §5.2: one TTL for the whole set, and §5: no duplicates.
-                set.ttl = set.ttl.min(ttl);
-                if !set.data.contains(&data) {
-                    set.data.push(data);
-                }
-            }
+/// `soa` and `ns` of the configuration.
+fn configured(heap: &mut Heap<'_, '_>) {
+    let spec = heap.spec;
+    if let Some(soa) = &spec.soa {
+        let source = heap.source(Source::Place("soa".into()));
+        let at = At { source, line: 0 };
+        match (heap.at_apex(RType::SOA), soa_data(soa)) {
+            (Some(twice), _) => said_twice(heap, "a SOA", twice),
+            (None, Ok(data)) => at_apex(heap, at, RType::SOA, &data),
+            (None, Err(message)) => heap.say(Severity::Error, at, message, None),
         }
     }
-
-    /// `soa` and `ns` of the configuration.
-    fn add_configured(&mut self, problems: &mut Vec<ZoneProblem>) {
-        let spec = self.spec;
-        let apex = self.apex.clone();
-        let has = |zone: &Self, rtype| {
-            zone.nodes
-                .get(&apex)
-                .and_then(|node| node.sets.iter().find(|set| set.rtype == rtype))
-                .map(|set| set.at.clone())
-        };
-        let twice = |what: &str, at: &At| {
-            let message = format!("it has {what} here and in its configuration");
-            problem_at(spec, at, message, Some("keep one of the two"))
-        };
-        if let Some(soa) = &spec.soa {
-            match (has(self, RType::SOA), soa_data(soa)) {
-                (Some(at), _) => problems.push(twice("a SOA", &at)),
-                (None, Ok(data)) => self.add_at_apex(RType::SOA, data, "soa", problems),
-                (None, Err(message)) => {
-                    problems.push(problem_at(spec, &configured("soa"), message, None))
-                }
-            }
-        }
-        if spec.ns.is_empty() {
-            return;
-        }
-        if let Some(at) = has(self, RType::NS) {
-            problems.push(twice("NS records", &at));
-            return;
-        }
-        for text in &spec.ns {
-            match Name::parse(text) {
-                Ok(name) => self.add_at_apex(RType::NS, name.as_wire().to_vec(), "ns", problems),
-                Err(error) => {
-                    let message = format!("`{text}` is not a name: {error}");
-                    problems.push(problem_at(spec, &configured("ns"), message, None));
-                }
-            }
-        }
+    if spec.ns.is_empty() {
+        return;
     }
-
-    fn add_at_apex(
-        &mut self,
-        rtype: RType,
-        data: Vec<u8>,
-        key: &str,
-        problems: &mut Vec<ZoneProblem>,
-    ) {
-        let record = master::Record {
-            line: 0,
-            owner: self.apex.clone(),
-            rtype,
-            ttl: Some(self.ttl),
-            data,
-        };
-        self.add(record, configured(key), problems);
+    if let Some(twice) = heap.at_apex(RType::NS) {
+        return said_twice(heap, "NS records", twice);
+    }
+    let source = heap.source(Source::Place("ns".into()));
+    let at = At { source, line: 0 };
+    for text in &spec.ns {
+        match Name::parse(text) {
+            Ok(name) => at_apex(heap, at, RType::NS, name.as_wire()),
+            Err(error) => {
+                let message = format!("`{text}` is not a name: {error}");
+                heap.say(Severity::Error, at, message, None);
+            }
+        }
     }
 }
 
-fn configured(key: &str) -> At {
-    At {
-        line: None,
-        place: Some(key.to_owned()),
-    }
+fn said_twice(heap: &mut Heap<'_, '_>, what: &str, at: At) {
+    let message = format!("it has {what} here and in its configuration");
+    heap.say(Severity::Error, at, message, Some("keep one of the two"));
+}
+
+fn at_apex(heap: &mut Heap<'_, '_>, at: At, rtype: RType, data: &[u8]) {
+    let (owner, ttl) = (heap.apex.clone(), heap.ttl);
+    // That there is no room was told.
+    let _ = heap.record(Record {
+        at,
+        owner: &owner,
+        rtype,
+        ttl: Some(ttl),
+        data,
+    });
 }
 
 fn soa_data(soa: &SoaSpec) -> Result<Vec<u8>, String> {
@@ -193,69 +138,60 @@ fn soa_data(soa: &SoaSpec) -> Result<Vec<u8>, String> {
     Ok(data)
 }
 
-/// Puts each steered name into the zone with the longest apex it is within.
-pub(super) fn steered(
-    zones: &mut [DraftZone<'_>],
+/// Puts each steered name to the zone with the longest apex it is within, by position.
+pub(super) fn homes(
+    apexes: &[Option<Name>],
     names: Vec<SteeredName>,
-    problems: &mut Vec<ZoneProblem>,
-) {
-    let by_apex: HashMap<Box<[u8]>, usize> = zones
+    problems: &mut Problems,
+) -> HashMap<usize, Vec<Home>> {
+    let by_apex: HashMap<&[u8], usize> = apexes
         .iter()
         .enumerate()
-        .map(|(i, zone)| (zone.apex.as_wire().into(), i))
+        .filter_map(|(i, apex)| Some((apex.as_ref()?.as_wire(), i)))
         .collect();
+    let mut homes: HashMap<usize, Vec<Home>> = HashMap::new();
     for steered in names {
-        let about = |zone: &str, message: String, hint: Option<&str>| ZoneProblem {
-            zone: zone.to_owned(),
-            file: None,
-            line: None,
-            place: Some(steered.place.to_string()),
-            message,
-            hint: hint.map(str::to_owned),
-        };
-        let name = match Name::parse(&steered.name) {
-            Ok(name) => name,
-            Err(error) => {
-                problems.push(about(
-                    "",
-                    format!("`{}` is not a domain name: {error}", steered.name),
-                    None,
-                ));
-                continue;
-            }
-        };
-        let alpn = match svcb::alpn(steered.alpn.iter().map(String::as_bytes)) {
-            Some(alpn) => alpn.into_boxed_slice(),
-            None => {
-                problems.push(about(
-                    "",
-                    "a protocol of its alpn is empty or too long".to_owned(),
-                    None,
-                ));
-                continue;
-            }
-        };
-        let home = suffixes(name.as_wire()).find_map(|suffix| by_apex.get(suffix));
-        let Some(zone) = home.and_then(|i| zones.get_mut(*i)) else {
-            let hint = Some("add the zone it belongs to under `zones`, or remove the name");
-            problems.push(about("", format!("{name} is in none of the zones"), hint));
-            continue;
-        };
-        let node = zone.nodes.entry(name.clone()).or_default();
-        if let Some((_, other)) = &node.steered {
-            problems.push(about(
-                &zone.spec.apex,
-                format!("{name} is already steered by {other}"),
-                None,
-            ));
-            continue;
+        match home(&by_apex, &steered) {
+            Ok((zone, home)) => homes.entry(zone).or_default().push(home),
+            Err((message, hint)) => problems.push(ZoneProblem {
+                severity: Severity::Error,
+                zone: String::new(),
+                file: None,
+                line: None,
+                place: Some(steered.place.to_string()),
+                message,
+                hint: hint.map(str::to_owned),
+            }),
         }
-        let place = steered.place.to_string();
-        let decides = Steered {
-            service: steered.service,
-            alpn,
-            hostnames: steered.hostnames,
-        };
-        node.steered = Some((Box::new(decides), place));
     }
+    homes
+}
+
+type Homeless = (String, Option<&'static str>);
+
+fn home(by_apex: &HashMap<&[u8], usize>, steered: &SteeredName) -> Result<(usize, Home), Homeless> {
+    let name = Name::parse(&steered.name).map_err(|error| {
+        let message = format!("`{}` is not a domain name: {error}", steered.name);
+        (message, None)
+    })?;
+    let alpn = svcb::alpn(steered.alpn.iter().map(String::as_bytes)).ok_or_else(|| {
+        let message = "a protocol of its alpn is empty or too long".to_owned();
+        (message, None)
+    })?;
+    let zone = suffixes(name.as_wire()).find_map(|suffix| by_apex.get(suffix));
+    let zone = *zone.ok_or_else(|| {
+        let hint = "add the zone it belongs to under `zones`, or remove the name";
+        (format!("{name} is in none of the zones"), Some(hint))
+    })?;
+    let decides = Steered {
+        service: steered.service,
+        alpn: alpn.into_boxed_slice(),
+        hostnames: steered.hostnames,
+    };
+    let home = Home {
+        name,
+        decides,
+        place: steered.place.clone(),
+    };
+    Ok((zone, home))
 }

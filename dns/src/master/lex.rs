@@ -1,32 +1,24 @@
 //! Splits master file text into entries and tokens (RFC 1035 §5.1): comments, quotes, parentheses.
 //!
 //! What never happens here: nothing is interpreted. Escapes stay as written until the field that reads
-//! a token knows what they stand for.
+//! a token knows what they stand for. Nothing is copied but tokens with quotes in their middle.
 
 use crate::name::unescape;
+use std::borrow::Cow;
 
 /// One token, escapes as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
+pub(crate) struct Token<'t> {
     /// The text, without the quotes around it.
-    pub(crate) text: String,
+    pub(crate) text: Cow<'t, str>,
     /// Whether it began with a quote: then it is never a keyword or a name.
     pub(crate) quoted: bool,
 }
 
-impl Token {
+impl Token<'_> {
     /// The octets of it as a `<character-string>`: escapes resolved. `None` when one is malformed.
     pub(crate) fn octets(&self) -> Option<Vec<u8>> {
-        let mut bytes = self.text.bytes();
-        let mut octets = Vec::with_capacity(self.text.len());
-        while let Some(byte) = bytes.next() {
-            octets.push(if byte == b'\\' {
-                unescape(&mut bytes).ok()?
-            } else {
-                byte
-            });
-        }
-        Some(octets)
+        octets(&self.text)
     }
 
     /// Whether it is this keyword, in any case.
@@ -35,15 +27,27 @@ impl Token {
     }
 }
 
-/// One entry: a directive or a record, on one line or within parentheses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+/// What a text with escapes stands for; `None` when one is malformed.
+pub(crate) fn octets(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.bytes();
+    let mut octets = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        octets.push(if byte == b'\\' {
+            unescape(&mut bytes).ok()?
+        } else {
+            byte
+        });
+    }
+    Some(octets)
+}
+
+/// Where an entry begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
     /// The line it begins on, from 1.
     pub(crate) line: u32,
     /// Whether it begins with a blank: its owner is the previous one.
     pub(crate) indented: bool,
-    /// Its tokens, at least one.
-    pub(crate) tokens: Vec<Token>,
 }
 
 /// Text that is not even made of tokens.
@@ -55,59 +59,42 @@ pub(crate) struct LexProblem {
     pub(crate) message: &'static str,
 }
 
-/// Splits `text`. After a problem it goes on with the next line.
-pub(crate) fn entries(text: &str) -> Vec<Result<Entry, LexProblem>> {
-    let mut lexer = Lexer {
-        rest: text,
-        line: 1,
-    };
-    std::iter::from_fn(|| lexer.entry()).collect()
-}
-
-struct Lexer<'a> {
-    rest: &'a str,
+/// Reads entries one after the other: a directive or a record each, on one line or within parentheses.
+pub(crate) struct Lexer<'t> {
+    text: &'t str,
+    at: usize,
     line: u32,
+    tokens: Vec<Token<'t>>,
 }
 
-impl Lexer<'_> {
-    fn peek(&self) -> Option<char> {
-        self.rest.chars().next()
+impl<'t> Lexer<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            tokens: Vec::new(),
+        }
     }
 
-    fn next(&mut self) -> Option<char> {
-        let mut chars = self.rest.chars();
-        let next = chars.next()?;
-        self.rest = chars.as_str();
-        self.line += u32::from(next == '\n');
-        Some(next)
+    /// The tokens of the entry that was read last, at least one.
+    pub(crate) fn tokens(&self) -> &[Token<'t>] {
+        &self.tokens
     }
 
-    /// Up to the end of the line, which is left for the caller.
-    fn skip_line(&mut self) {
-        let end = self.rest.find('\n').unwrap_or(self.rest.len());
-        self.rest = self.rest.get(end..).unwrap_or("");
-    }
-
-    /// The next entry that has a token.
-    fn entry(&mut self) -> Option<Result<Entry, LexProblem>> {
+    /// Reads the next entry that has a token. After a problem it goes on with the next line.
+    pub(crate) fn entry(&mut self) -> Option<Result<Head, LexProblem>> {
         loop {
-            self.peek()?;
-            let (line, indented) = (self.line, self.peek().is_some_and(char::is_whitespace));
-            match self.tokens() {
-                Ok(tokens) if tokens.is_empty() => {}
-                Ok(tokens) => {
-                    return Some(Ok(Entry {
-                        line,
-                        indented,
-                        tokens,
-                    }));
-                }
+            let head = Head {
+                indented: is_blank(self.peek()?),
+                line: self.line,
+            };
+            match self.line_of_tokens() {
+                Ok(()) if self.tokens.is_empty() => {}
+                Ok(()) => return Some(Ok(head)),
                 Err(message) => {
-                    let line = if message == OPEN_PARENTHESIS {
-                        line
-                    } else {
-                        self.line
-                    };
+                    let open = message == OPEN_PARENTHESIS;
+                    let line = if open { head.line } else { self.line };
                     self.skip_line();
                     return Some(Err(LexProblem { line, message }));
                 }
@@ -115,85 +102,118 @@ impl Lexer<'_> {
         }
     }
 
-    fn tokens(&mut self) -> Result<Vec<Token>, &'static str> {
-        let mut tokens = Vec::new();
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Up to the end of the line, which is left for the caller.
+    fn skip_line(&mut self) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or(&[]);
+        let length = rest.iter().position(|byte| *byte == b'\n');
+        self.at += length.unwrap_or(rest.len());
+    }
+
+    fn line_of_tokens(&mut self) -> Result<(), &'static str> {
+        self.tokens.clear();
         let mut depth = 0_u32;
         loop {
             match self.peek() {
                 None if depth > 0 => return Err(OPEN_PARENTHESIS),
-                None => return Ok(tokens),
-                Some('\n') => {
-                    self.next();
+                None => return Ok(()),
+                Some(b'\n') => {
+                    self.at += 1;
+                    self.line += 1;
                     if depth == 0 {
-                        return Ok(tokens);
+                        return Ok(());
                     }
                 }
-                Some(';') => self.skip_line(),
-                Some('(') => {
-                    self.next();
+                Some(b';') => self.skip_line(),
+                Some(b'(') => {
+                    self.at += 1;
                     depth += 1;
                 }
-                Some(')') => {
+                Some(b')') => {
                     depth = depth
                         .checked_sub(1)
                         .ok_or("a closing parenthesis without an opening one")?;
-                    self.next();
+                    self.at += 1;
                 }
-                Some(c) if c.is_whitespace() => {
-                    self.next();
+                Some(byte) if is_blank(byte) => self.at += 1,
+                Some(_) => {
+                    let token = self.token()?;
+                    self.tokens.push(token);
                 }
-                Some(_) => tokens.push(self.token()?),
             }
         }
     }
 
-    fn token(&mut self) -> Result<Token, &'static str> {
-        let quoted = self.peek() == Some('"');
-        let mut text = String::new();
-        while let Some(c) = self.peek() {
-            match c {
-                '"' => {
-                    self.next();
-                    self.quoted(&mut text)?;
-                    if quoted {
-                        break;
-                    }
-                }
-                '\\' => self.escaped(&mut text),
-                ';' | '(' | ')' => break,
-                c if c.is_whitespace() => break,
-                c => {
-                    self.next();
-                    text.push(c);
-                }
-            }
+    fn token(&mut self) -> Result<Token<'t>, &'static str> {
+        if self.peek() == Some(b'"') {
+            let text = self.quoted()?;
+            return Ok(Token {
+                text: text.into(),
+                quoted: true,
+            });
         }
-        Ok(Token { text, quoted })
-    }
-
-    fn quoted(&mut self, text: &mut String) -> Result<(), &'static str> {
+        let begin = self.at;
+        let mut joined: Option<String> = None;
+        let mut piece = begin;
         loop {
             match self.peek() {
-                None | Some('\n') => return Err("a quoted string is not closed on its line"),
-                Some('\\') => self.escaped(text),
-                Some(c) => {
-                    self.next();
-                    if c == '"' {
-                        return Ok(());
-                    }
-                    text.push(c);
+                None | Some(b';' | b'(' | b')' | b'\n') => break,
+                Some(b'"') => {
+                    let so_far = joined.get_or_insert_default();
+                    so_far.push_str(self.text.get(piece..self.at).unwrap_or(""));
+                    let inner = self.quoted()?;
+                    joined.get_or_insert_default().push_str(inner);
+                    piece = self.at;
                 }
+                Some(b'\\') => self.escaped(),
+                Some(byte) if is_blank(byte) => break,
+                Some(_) => self.at += 1,
+            }
+        }
+        let rest = self.text.get(piece..self.at).unwrap_or("");
+        let text = match joined {
+            Some(joined) => Cow::Owned(joined + rest),
+            None => Cow::Borrowed(rest),
+        };
+        Ok(Token {
+            text,
+            quoted: false,
+        })
+    }
+
+    /// From a quote to the one that closes it.
+    fn quoted(&mut self) -> Result<&'t str, &'static str> {
+        self.at += 1;
+        let begin = self.at;
+        loop {
+            match self.peek() {
+                None | Some(b'\n') => return Err("a quoted string is not closed on its line"),
+                Some(b'\\') => self.escaped(),
+                Some(b'"') => {
+                    let text = self.text.get(begin..self.at).unwrap_or("");
+                    self.at += 1;
+                    return Ok(text);
+                }
+                Some(_) => self.at += 1,
             }
         }
     }
 
-    /// A backslash and what it protects, both kept. A line's end is never protected.
-    fn escaped(&mut self, text: &mut String) {
-        text.extend(self.next());
-        if self.peek().is_some_and(|c| c != '\n') {
-            text.extend(self.next());
+    /// A backslash and what it protects. A line's end is never protected.
+    fn escaped(&mut self) {
+        self.at += 1;
+        if self.peek().is_some_and(|byte| byte != b'\n') {
+            self.at += 1;
         }
     }
+}
+
+/// A blank within a line. Other blanks than ASCII's are part of a token.
+fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0x0b
 }
 
 const OPEN_PARENTHESIS: &str = "an opening parenthesis is never closed";
@@ -203,17 +223,19 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> Vec<String> {
-        entries(text)
-            .into_iter()
-            .map(|entry| match entry {
-                Ok(entry) => {
-                    let blank = if entry.indented { "_" } else { "" };
-                    let tokens: Vec<&str> = entry.tokens.iter().map(|t| t.text.as_str()).collect();
-                    format!("{}:{blank}{}", entry.line, tokens.join("|"))
+        let mut lexer = Lexer::new(text);
+        let mut shown = Vec::new();
+        while let Some(entry) = lexer.entry() {
+            shown.push(match entry {
+                Ok(head) => {
+                    let blank = if head.indented { "_" } else { "" };
+                    let tokens: Vec<&str> = lexer.tokens().iter().map(|t| &*t.text).collect();
+                    format!("{}:{blank}{}", head.line, tokens.join("|"))
                 }
                 Err(problem) => format!("{}!{}", problem.line, problem.message),
-            })
-            .collect()
+            });
+        }
+        shown
     }
 
     #[test]
@@ -251,7 +273,7 @@ mod tests {
     #[test]
     fn escapes_are_resolved_to_octets() {
         let token = |text: &str| Token {
-            text: text.to_owned(),
+            text: text.into(),
             quoted: true,
         };
         assert_eq!(

@@ -1,11 +1,13 @@
-//! RDATA from text to wire, by one grammar a type.
+//! RDATA from text to wire, by the fields of its type.
 //!
-//! What never happens here: no owner name, class or TTL is looked at, and a type without a grammar is
+//! What never happens here: no owner name, class or TTL is looked at, and a type without fields is
 //! only taken in the generic form of RFC 3597 §5.
 
+use super::encoding::{base64, date, hex, octets, push_bitmap, seconds};
+use super::fields::{Field, fields, pieces};
 use super::lex::Token;
-use super::svcb;
-use crate::name::{Name, name_len, wire_from_text};
+use super::{special, svcb};
+use crate::name::{Name, wire_from_text};
 use crate::rtype::RType;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::slice::Iter;
@@ -14,74 +16,26 @@ use std::slice::Iter;
 const MAX_RDATA: usize = 65_535;
 /// The five numbers behind the names of a SOA (RFC 1035 §3.3.13).
 pub(crate) const SOA_TAIL: usize = 20;
+/// The longest `<character-string>` (RFC 1035 §3.3).
+const MAX_STRING: usize = 255;
 
-/// One field of an RDATA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
-    U8,
-    U16,
-    U32,
-    /// Seconds, also as `1h30m`.
-    Seconds,
-    Name,
-    /// One `<character-string>`: at most 255 octets.
-    Text,
-    /// One or more of them, to the end.
-    Texts,
-    /// Octets without a length, to the end (CAA, URI).
-    Octets,
-    Hex,
-    Base64,
-    V4,
-    V6,
-    /// A set of types (RFC 4034 §4.1.2).
-    Types,
-    /// Service parameters, to the end (RFC 9460 §2.1).
-    SvcParams,
-}
-
-/// The fields of each type that has a text form here, with the section that defines it.
-fn grammar(rtype: RType) -> Option<&'static [Field]> {
-    use Field::*;
-    Some(match rtype {
-        RType::A => &[V4],                                // RFC 1035 §3.4.1
-        RType::AAAA => &[V6],                             // RFC 3596 §2.2
-        RType::NS | RType::CNAME | RType::PTR => &[Name], // RFC 1035 §3.3
-        RType::DNAME => &[Name],                          // RFC 6672 §2.1
-        RType::SOA => &[Name, Name, U32, Seconds, Seconds, Seconds, Seconds], // RFC 1035 §3.3.13
-        RType::MX | RType::AFSDB | RType::KX => &[U16, Name], // RFC 1035 §3.3.9, RFC 1183, RFC 2230
-        RType::TXT | RType::SPF => &[Texts],              // RFC 1035 §3.3.14
-        RType::HINFO => &[Text, Text],                    // RFC 1035 §3.3.2
-        RType::RP => &[Name, Name],                       // RFC 1183 §2.2
-        RType::SRV => &[U16, U16, U16, Name],             // RFC 2782
-        RType::NAPTR => &[U16, U16, Text, Text, Text, Name], // RFC 3403 §4.1
-        RType::CERT => &[U16, U16, U8, Base64],           // RFC 4398 §2
-        RType::DS | RType::CDS => &[U16, U8, U8, Hex],    // RFC 4034 §5.1
-        RType::DNSKEY | RType::CDNSKEY => &[U16, U8, U8, Base64], // RFC 4034 §2.1
-        RType::SSHFP => &[U8, U8, Hex],                   // RFC 4255 §3.1
-        RType::TLSA | RType::SMIMEA => &[U8, U8, U8, Hex], // RFC 6698 §2.1, RFC 8162 §2
-        RType::DHCID | RType::OPENPGPKEY => &[Base64],    // RFC 4701 §3.1, RFC 7929 §2.1
-        RType::CSYNC => &[U32, U16, Types],               // RFC 7477 §2.1
-        RType::ZONEMD => &[U32, U8, U8, Hex],             // RFC 8976 §2.2
-        RType::SVCB | RType::HTTPS => &[U16, Name, SvcParams], // RFC 9460 §2.1
-        RType::URI => &[U16, U16, Octets],                // RFC 7553 §4.1
-        RType::CAA => &[U8, Text, Octets],                // RFC 8659 §4.1
-        _ => return None,
-    })
-}
-
-/// Reads the RDATA of one record; relative names are under `origin`.
+/// Reads the RDATA of one record into `wire`, which is empty; relative names are under `origin`.
 ///
 /// # Errors
 /// What is wrong, and with which token.
-pub(crate) fn parse(rtype: RType, tokens: &[Token], origin: &Name) -> Result<Vec<u8>, String> {
+pub(super) fn parse(
+    rtype: RType,
+    tokens: &[Token<'_>],
+    origin: &Name,
+    wire: &mut Vec<u8>,
+) -> Result<(), String> {
     if let Some((first, rest)) = tokens.split_first()
         && first.text == "\\#"
         && !first.quoted
     {
-        return generic(rtype, rest);
+        return generic(rtype, rest, wire);
     }
-    let Some(fields) = grammar(rtype) else {
+    let Some(fields) = fields(rtype) else {
         return Err(format!(
             "{rtype} has no text form here; write it as \\# LENGTH HEX (RFC 3597)"
         ));
@@ -89,7 +43,7 @@ pub(crate) fn parse(rtype: RType, tokens: &[Token], origin: &Name) -> Result<Vec
     let mut reader = Reader {
         tokens: tokens.iter(),
         origin,
-        wire: Vec::new(),
+        wire,
     };
     for field in fields {
         reader
@@ -99,22 +53,20 @@ pub(crate) fn parse(rtype: RType, tokens: &[Token], origin: &Name) -> Result<Vec
     if let Some(extra) = reader.tokens.next() {
         return Err(format!("{rtype}: `{}` is one field too many", extra.text));
     }
-    if reader.wire.len() > MAX_RDATA {
+    if wire.len() > MAX_RDATA {
         return Err(format!(
             "{rtype}: the data is longer than {MAX_RDATA} octets"
         ));
     }
-    Ok(reader.wire)
+    Ok(())
 }
 
 /// RFC 3597 §5: `\# 4 0a000001`.
-fn generic(rtype: RType, tokens: &[Token]) -> Result<Vec<u8>, String> {
+fn generic(rtype: RType, tokens: &[Token<'_>], wire: &mut Vec<u8>) -> Result<(), String> {
     let (length, rest) = tokens.split_first().ok_or("\\# needs a length")?;
-    let length: u16 = length
-        .text
-        .parse()
-        .map_err(|_| format!("`{}` is no length", length.text))?;
-    let octets = hex(rest.iter())?;
+    let bad = |_| format!("`{}` is no length", length.text);
+    let length: u16 = length.text.parse().map_err(bad)?;
+    let octets = hex(texts(rest)).ok_or(NO_HEX)?;
     if octets.len() != usize::from(length) {
         return Err(format!(
             "\\# says {length} octets, and there are {}",
@@ -124,50 +76,43 @@ fn generic(rtype: RType, tokens: &[Token]) -> Result<Vec<u8>, String> {
     if !is_sound(rtype, &octets) {
         return Err(format!("the octets are not what {rtype} is made of"));
     }
-    Ok(octets)
+    wire.extend(octets);
+    Ok(())
 }
 
-/// Whether generic RDATA can be relied on for the types that answers look into.
-fn is_sound(rtype: RType, wire: &[u8]) -> bool {
-    let is_name = |wire: Option<&[u8]>| wire.is_some_and(|wire| name_len(wire) == Some(wire.len()));
-    match rtype {
-        RType::A => wire.len() == 4,
-        RType::AAAA => wire.len() == 16,
-        RType::NS | RType::CNAME | RType::PTR | RType::DNAME => is_name(Some(wire)),
-        RType::MX => is_name(wire.get(2..)),
-        RType::SOA => name_len(wire).is_some_and(|mname| {
-            let rname = wire.get(mname..).and_then(name_len);
-            rname.is_some_and(|rname| wire.len() == mname + rname + SOA_TAIL)
-        }),
-        _ => true,
-    }
+/// Whether RDATA that came as octets is what its type is made of, names uncompressed. Any octets are, for
+/// a type that is not known here (RFC 3597 §3).
+pub(crate) fn is_sound(rtype: RType, wire: &[u8]) -> bool {
+    fields(rtype).is_none() || pieces(rtype, wire).is_some()
 }
 
-struct Reader<'a> {
-    tokens: Iter<'a, Token>,
+/// What a reader of one RDATA is at.
+pub(super) struct Reader<'a, 't> {
+    pub(super) tokens: Iter<'a, Token<'t>>,
     origin: &'a Name,
-    wire: Vec<u8>,
+    pub(super) wire: &'a mut Vec<u8>,
 }
 
-impl<'a> Reader<'a> {
-    fn token(&mut self, wanted: &str) -> Result<&'a Token, String> {
+impl<'a, 't> Reader<'a, 't> {
+    pub(super) fn token(&mut self, wanted: &str) -> Result<&'a Token<'t>, String> {
         self.tokens
             .next()
             .ok_or_else(|| format!("{wanted} is missing at the end"))
     }
 
-    fn number<T: std::str::FromStr>(&mut self, wanted: &str) -> Result<T, String> {
+    pub(super) fn number<T: std::str::FromStr>(&mut self, wanted: &str) -> Result<T, String> {
         let token = self.token(wanted)?;
-        token
-            .text
-            .parse()
-            .map_err(|_| format!("`{}` is not {wanted}", token.text))
+        token.text.parse().map_err(|_| not(token, wanted))
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8, String> {
+        self.number("a number from 0 to 255")
     }
 
     fn field(&mut self, field: Field) -> Result<(), String> {
         match field {
             Field::U8 => {
-                let value: u8 = self.number("a number from 0 to 255")?;
+                let value = self.u8()?;
                 self.wire.push(value);
             }
             Field::U16 => {
@@ -178,12 +123,6 @@ impl<'a> Reader<'a> {
                 let value: u32 = self.number("a number below 2^32")?;
                 self.wire.extend(value.to_be_bytes());
             }
-            Field::Seconds => {
-                let token = self.token("a time")?;
-                let value = seconds(&token.text)
-                    .ok_or_else(|| not(token, "a time in seconds or like 1h30m"))?;
-                self.wire.extend(value.to_be_bytes());
-            }
             Field::V4 => {
                 let value: Ipv4Addr = self.number("an IPv4 address")?;
                 self.wire.extend(value.octets());
@@ -192,21 +131,69 @@ impl<'a> Reader<'a> {
                 let value: Ipv6Addr = self.number("an IPv6 address")?;
                 self.wire.extend(value.octets());
             }
+            Field::Seconds => self.converted("a time in seconds or like 1h30m", |text| {
+                Some(seconds(text)?.to_be_bytes())
+            })?,
+            Field::Date => self.converted("a date as YYYYMMDDHHmmSS", |text| {
+                Some(date(text)?.to_be_bytes())
+            })?,
+            Field::Type => self.converted("a record type", |text| {
+                Some(text.parse::<RType>().ok()?.0.to_be_bytes())
+            })?,
+            Field::Algorithm => self.converted("an algorithm", |text| {
+                Some([u8::try_from(mnemonic(text, ALGORITHMS)?).ok()?])
+            })?,
+            Field::CertType => self.converted("a kind of certificate", |text| {
+                Some(mnemonic(text, CERTIFICATES)?.to_be_bytes())
+            })?,
+            Field::Scheme => self.converted("a scheme", |text| {
+                Some([u8::try_from(mnemonic(text, SCHEMES)?).ok()?])
+            })?,
+            Field::Locator64 => self.converted("four groups of hexadecimal digits", |text| {
+                let groups: Vec<&str> = text.split(':').collect();
+                let sound = groups.len() == 4 && groups.iter().all(|g| (1..=4).contains(&g.len()));
+                let groups = groups.iter().map(|g| u16::from_str_radix(g, 16).ok());
+                let groups: Option<Vec<u16>> = groups.collect();
+                Some(groups.filter(|_| sound)?.into_iter().flat_map(u16::to_be_bytes))
+            })?,
+            Field::Eui(octets) => self.converted("pairs of hexadecimal digits", |text| {
+                let pairs: Vec<&str> = text.split('-').collect();
+                let sound = pairs.len() == usize::from(octets) && pairs.iter().all(|p| p.len() == 2);
+                hex(pairs.into_iter()).filter(|_| sound)
+            })?,
+            Field::Nsap => self.converted("0x and hexadecimal digits", |text| {
+                let digits = text.strip_prefix("0x").or(text.strip_prefix("0X"))?;
+                hex(digits.split('.')).filter(|octets| !octets.is_empty())
+            })?,
+            Field::Salt => self.converted("a salt in hexadecimal digits, or -", |text| {
+                let digits = if text == "-" { "" } else { text };
+                with_length(hex(std::iter::once(digits))?)
+            })?,
+            Field::Hash => self.converted("a hash in base32hex", |text| {
+                with_length(super::encoding::base32hex(text)?).filter(|wire| wire.len() > 1)
+            })?,
+            Field::Tag => self.converted("a tag of letters and digits", |text| {
+                let is_tag = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());
+                with_length(text.as_bytes().to_vec()).filter(|_| is_tag)
+            })?,
             Field::Name => {
                 let token = self.token("a name")?;
-                let name = wire_from_text(&token.text, self.origin)
-                    .map_err(|problem| format!("`{}` is not a name: {problem}", token.text))?;
-                self.wire.extend_from_slice(&name);
+                self.name(token)?;
             }
             Field::Text => {
                 let token = self.token("a string")?;
                 self.text(token)?;
             }
+            Field::MaybeText => {
+                if let Some(token) = self.tokens.next() {
+                    self.text(token)?;
+                }
+            }
             Field::Texts => {
                 let first = self.token("a string")?;
-                self.text(first)?;
+                self.strings(first)?;
                 while let Some(token) = self.tokens.next() {
-                    self.text(token)?;
+                    self.strings(token)?;
                 }
             }
             Field::Octets => {
@@ -214,40 +201,138 @@ impl<'a> Reader<'a> {
                 self.wire.extend(octets(token)?);
             }
             Field::Hex => {
-                let octets = hex(self.tokens.by_ref())?;
+                let octets = hex(texts(self.tokens.by_ref().as_slice())).ok_or(NO_HEX)?;
+                self.tokens = [].iter();
                 self.wire.extend(some(octets, "hexadecimal digits")?);
             }
             Field::Base64 => {
-                let text: String = self.tokens.by_ref().map(|t| t.text.as_str()).collect();
-                let octets = base64(&text).ok_or("the end is not base64")?;
+                let octets = self.base64()?;
                 self.wire.extend(some(octets, "base64 data")?);
             }
-            Field::Types => {
-                let types = self
-                    .tokens
-                    .by_ref()
-                    .map(|t| t.text.parse().map_err(|_| not(t, "a record type")));
-                let types = types.collect::<Result<Vec<RType>, String>>()?;
-                type_bitmap(types, &mut self.wire);
+            Field::MaybeBase64 => {
+                let octets = self.base64()?;
+                self.wire.extend(octets);
             }
-            Field::SvcParams => svcb::params(self.tokens.by_ref(), &mut self.wire)?,
+            Field::Types => {
+                let types = self.tokens.by_ref();
+                let types = types.map(|t| t.text.parse().map_err(|_| not(t, "a record type")));
+                let types = types.collect::<Result<Vec<RType>, String>>()?;
+                push_bitmap(types, self.wire);
+            }
+            Field::SvcParams => svcb::params(self.tokens.by_ref(), self.wire)?,
+            Field::Gateway => special::gateway(self, 1)?,
+            Field::Relay => special::relay(self)?,
+            Field::Loc => special::loc(self)?,
+            Field::Apl => special::apl(self)?,
+            Field::Hip => special::hip(self)?,
         }
         Ok(())
     }
 
-    fn text(&mut self, token: &Token) -> Result<(), String> {
-        let octets = octets(token)?;
-        let length = u8::try_from(octets.len()).map_err(|_| {
-            "a string is longer than 255 octets; split it into several strings".to_owned()
-        })?;
-        self.wire.push(length);
+    /// One token that `convert` knows the octets of.
+    fn converted<O: IntoIterator<Item = u8>>(
+        &mut self,
+        wanted: &str,
+        convert: impl Fn(&str) -> Option<O>,
+    ) -> Result<(), String> {
+        let token = self.token(wanted)?;
+        let octets = convert(&token.text).ok_or_else(|| not(token, wanted))?;
         self.wire.extend(octets);
         Ok(())
     }
+
+    pub(super) fn name(&mut self, token: &Token<'_>) -> Result<(), String> {
+        let name = wire_from_text(&token.text, self.origin)
+            .map_err(|problem| format!("`{}` is not a name: {problem}", token.text))?;
+        self.wire.extend_from_slice(&name);
+        Ok(())
+    }
+
+    fn text(&mut self, token: &Token<'_>) -> Result<(), String> {
+        let octets = octets(token)?;
+        let too_long = || "a string is longer than 255 octets".to_owned();
+        self.wire.extend(with_length(octets).ok_or_else(too_long)?);
+        Ok(())
+    }
+
+    /// A string of TXT: a longer one becomes several, which is what every reader of TXT joins again.
+    fn strings(&mut self, token: &Token<'_>) -> Result<(), String> {
+        let octets = octets(token)?;
+        if octets.is_empty() {
+            self.wire.push(0);
+        }
+        for part in octets.chunks(MAX_STRING) {
+            self.wire.push(part.len() as u8);
+            self.wire.extend_from_slice(part);
+        }
+        Ok(())
+    }
+
+    fn base64(&mut self) -> Result<Vec<u8>, String> {
+        let text: String = texts(self.tokens.as_slice()).collect();
+        self.tokens = [].iter();
+        base64(&text).ok_or_else(|| "the end is not base64".to_owned())
+    }
 }
 
-fn not(token: &Token, wanted: &str) -> String {
+const NO_HEX: &str = "the end is not pairs of hexadecimal digits";
+
+/// IANA "DNS Security Algorithm Numbers".
+const ALGORITHMS: &[(&str, u16)] = &[
+    ("DELETE", 0),
+    ("RSAMD5", 1),
+    ("DH", 2),
+    ("DSA", 3),
+    ("RSASHA1", 5),
+    ("DSA-NSEC3-SHA1", 6),
+    ("NSEC3DSA", 6),
+    ("RSASHA1-NSEC3-SHA1", 7),
+    ("NSEC3RSASHA1", 7),
+    ("RSASHA256", 8),
+    ("RSASHA512", 10),
+    ("ECC-GOST", 12),
+    ("ECCGOST", 12),
+    ("ECDSAP256SHA256", 13),
+    ("ECDSAP384SHA384", 14),
+    ("ED25519", 15),
+    ("ED448", 16),
+    ("INDIRECT", 252),
+    ("PRIVATEDNS", 253),
+    ("PRIVATEOID", 254),
+];
+/// RFC 4398 §2.1.
+const CERTIFICATES: &[(&str, u16)] = &[
+    ("PKIX", 1),
+    ("SPKI", 2),
+    ("PGP", 3),
+    ("IPKIX", 4),
+    ("ISPKI", 5),
+    ("IPGP", 6),
+    ("ACPKIX", 7),
+    ("IACPKIX", 8),
+    ("URI", 253),
+    ("OID", 254),
+];
+/// RFC 9859 §6.2.
+const SCHEMES: &[(&str, u16)] = &[("NOTIFY", 1)];
+
+/// A number, or a word that stands for one.
+fn mnemonic(text: &str, words: &[(&str, u16)]) -> Option<u16> {
+    let known = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+    known.map(|(_, number)| *number).or_else(|| text.parse().ok())
+}
+
+pub(super) fn not(token: &Token<'_>, wanted: &str) -> String {
     format!("`{}` is not {wanted}", token.text)
+}
+
+fn texts<'a>(tokens: &'a [Token<'_>]) -> impl Iterator<Item = &'a str> {
+    tokens.iter().map(|token| &*token.text)
+}
+
+fn with_length(octets: Vec<u8>) -> Option<Vec<u8>> {
+    let length = u8::try_from(octets.len()).ok()?;
+    Some(std::iter::once(length).chain(octets).collect())
 }
 
 fn some(octets: Vec<u8>, wanted: &str) -> Result<Vec<u8>, String> {
@@ -255,104 +340,5 @@ fn some(octets: Vec<u8>, wanted: &str) -> Result<Vec<u8>, String> {
         Err(format!("{wanted} are missing at the end"))
     } else {
         Ok(octets)
-    }
-}
-
-fn octets(token: &Token) -> Result<Vec<u8>, String> {
-    token
-        .octets()
-        .ok_or_else(|| format!("`{}` has a malformed escape", token.text))
-}
-
-/// A time: plain seconds, or numbers with `w`, `d`, `h`, `m`, `s` behind them, added up.
-pub(super) fn seconds(text: &str) -> Option<u32> {
-    if let Ok(plain) = text.parse() {
-        return text.bytes().all(|b| b.is_ascii_digit()).then_some(plain);
-    }
-    let (mut total, mut number) = (0_u32, None);
-    for byte in text.bytes() {
-        let unit = match byte.to_ascii_lowercase() {
-            b'0'..=b'9' => {
-                let digit = u32::from(byte - b'0');
-                number = Some(
-                    number
-                        .unwrap_or(0_u32)
-                        .checked_mul(10)?
-                        .checked_add(digit)?,
-                );
-                continue;
-            }
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3_600,
-            b'd' => 86_400,
-            b'w' => 604_800,
-            _ => return None,
-        };
-        total = total.checked_add(number.take()?.checked_mul(unit)?)?;
-    }
-    number
-        .is_none()
-        .then_some(total)
-        .filter(|_| !text.is_empty())
-}
-
-fn hex<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<Vec<u8>, String> {
-    let digits: Option<Vec<u8>> = tokens
-        .flat_map(|token| token.text.chars())
-        .map(|c| c.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    match digits {
-        Some(digits) if digits.len().is_multiple_of(2) => Ok(digits
-            .chunks_exact(2)
-            .map(|pair| pair.iter().fold(0, |octet, digit| octet << 4 | digit))
-            .collect()),
-        _ => Err("the end is not pairs of hexadecimal digits".to_owned()),
-    }
-}
-
-/// RFC 4648 §4, padded.
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
-    let body = text.trim_end_matches('=');
-    if !text.len().is_multiple_of(4) || text.len() - body.len() > 2 {
-        return None;
-    }
-    let mut octets = Vec::with_capacity(body.len() / 4 * 3 + 2);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for byte in body.bytes() {
-        let sextet = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(sextet)) & 0xffff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            octets.push((bits >> held) as u8);
-        }
-    }
-    Some(octets)
-}
-
-/// RFC 4034 §4.1.2: windows of 256 types, each with a bitmap as short as it can be.
-fn type_bitmap(mut types: Vec<RType>, wire: &mut Vec<u8>) {
-    types.sort_unstable();
-    for window in types.chunk_by(|a, b| a.0 >> 8 == b.0 >> 8) {
-        let mut bitmap = [0_u8; 32];
-        let mut used = 0;
-        for rtype in window {
-            let low = usize::from(rtype.0 & 0xff);
-            if let Some(octet) = bitmap.get_mut(low / 8) {
-                *octet |= 0x80 >> (low % 8);
-            }
-            used = low / 8 + 1;
-        }
-        wire.push(window.first().map_or(0, |rtype| (rtype.0 >> 8) as u8));
-        wire.push(used as u8);
-        wire.extend_from_slice(bitmap.get(..used).unwrap_or(&[]));
     }
 }
