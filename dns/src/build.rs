@@ -88,10 +88,15 @@ impl Zones {
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub fn build(zones: Vec<ZoneSpec>, steered: Vec<SteeredName>) -> Result<Self, Vec<ZoneProblem>> {
-        let only_errors = |problems: Vec<ZoneProblem>| {
+    pub fn build(
+        zones: Vec<ZoneSpec>,
+        steered: Vec<SteeredName>,
+    ) -> Result<Self, Vec<ZoneProblem>> {
+        let only_errors = |problems: Vec<ZoneProblem>| -> Vec<ZoneProblem> {
             let errors = problems.into_iter();
-            errors.filter(|problem| problem.severity == Severity::Error).collect()
+            errors
+                .filter(|problem| problem.severity == Severity::Error)
+                .collect()
         };
         let built = Self::load(zones, steered, &NoFiles).map_err(only_errors)?;
         Ok(built.zones)

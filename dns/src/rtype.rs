@@ -107,8 +107,7 @@ impl FromStr for RType {
 
     fn from_str(text: &str) -> Result<Self, UnknownType> {
         let mut known = MNEMONICS.iter().chain(&ODD);
-        if let Some((number, _)) = known.find(|(_, name)| name.eq_ignore_ascii_case(text))
-        {
+        if let Some((number, _)) = known.find(|(_, name)| name.eq_ignore_ascii_case(text)) {
             return Ok(Self(*number));
         }
         let (head, digits) = text.split_at_checked(4).ok_or(UnknownType)?;

@@ -22,7 +22,9 @@ pub(super) fn zone(zone: &Zone, places: &Places, spec: &ZoneSpec, problems: &mut
     checker.used = targets::glue(zone);
     let mut dname: Option<Node<'_>> = None;
     for position in 0..zone.entries.len() as u32 {
-        let Some(node) = zone.at(position) else { continue };
+        let Some(node) = zone.at(position) else {
+            continue;
+        };
         // What is below a name comes right behind it.
         dname = dname.filter(|dname| is_below(node.name, dname.name));
         if let Some(dname) = dname {
@@ -135,7 +137,11 @@ impl<'a> Checker<'a> {
         };
         let at = self.places.set(node.position, i);
         if let Some(other) = node.sets().find(|set| is_other(set.rtype)) {
-            let message = format!("{} has a CNAME and also {} records", Shown(node.name), other.rtype);
+            let message = format!(
+                "{} has a CNAME and also {} records",
+                Shown(node.name),
+                other.rtype
+            );
             let hint =
                 "a name with a CNAME has nothing else; at the apex use a steered name or addresses";
             self.error(at, message, hint);
@@ -168,7 +174,10 @@ impl<'a> Checker<'a> {
             let decided = matches!(set.rtype, RType::A | RType::AAAA | RType::CNAME)
                 || (set.rtype == RType::HTTPS && !decides.alpn.is_empty());
             if decided {
-                let message = format!("{name} is steered and also has static {} records", set.rtype);
+                let message = format!(
+                    "{name} is steered and also has static {} records",
+                    set.rtype
+                );
                 self.error(at, message, "remove one of the two");
             } else if decides.hostnames {
                 let message = format!(
@@ -193,7 +202,9 @@ impl<'a> Checker<'a> {
 
     /// At or below a delegation: only the delegation itself, and its glue, are ever told.
     fn delegated(&mut self, node: Node<'a>) {
-        let Some(cut) = self.zone.at(node.entry.cut) else { return };
+        let Some(cut) = self.zone.at(node.entry.cut) else {
+            return;
+        };
         let (name, cut_name) = (Shown(node.name), Shown(cut.name));
         if node.steered.is_some() {
             let at = self.places.steered(&node);
@@ -201,7 +212,11 @@ impl<'a> Checker<'a> {
             self.error(at, message, "remove the NS records, or the name");
         }
         let at_cut = cut.position == node.position;
-        let is_glue = self.used.get(node.position as usize).copied().unwrap_or(false);
+        let is_glue = self
+            .used
+            .get(node.position as usize)
+            .copied()
+            .unwrap_or(false);
         let mut unused: Option<(At, RType)> = None;
         for (i, set) in node.sets().enumerate() {
             let at = self.places.set(node.position, i);

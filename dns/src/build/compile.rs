@@ -29,7 +29,10 @@ impl Places {
     /// Where the first record of a name's set was written.
     pub(super) fn set(&self, node: u32, set: usize) -> At {
         let first = self.first.get(node as usize).copied().unwrap_or(0);
-        self.sets.get(first as usize + set).copied().unwrap_or_default()
+        self.sets
+            .get(first as usize + set)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(super) fn steered(&self, node: &records::Node<'_>) -> At {
@@ -54,7 +57,8 @@ struct Item {
 pub(super) fn zone(mut heap: Heap<'_, '_>) -> (Zone, Places) {
     let items = sorted(&heap);
     let mut builder = Builder::new(&heap);
-    let same_name = |a: &Item, b: &Item| a.owner == b.owner || heap_key(&heap, a) == heap_key(&heap, b);
+    let same_name =
+        |a: &Item, b: &Item| a.owner == b.owner || heap_key(&heap, a) == heap_key(&heap, b);
     let mut told = Vec::new();
     builder.begin(&heap.apex.as_wire().to_vec());
     for name in items.chunk_by(same_name) {
@@ -63,11 +67,19 @@ pub(super) fn zone(mut heap: Heap<'_, '_>) -> (Zone, Places) {
         let rtype = |item: &Item| heap.records.get(item.record as usize).map(|raw| raw.rtype);
         for set in name.chunk_by(|a, b| rtype(a) == rtype(b)) {
             let set = set.iter();
-            let set: Vec<&Raw> = set.filter_map(|item| heap.records.get(item.record as usize)).collect();
+            let set: Vec<&Raw> = set
+                .filter_map(|item| heap.records.get(item.record as usize))
+                .collect();
             builder.set(&heap, &set, &mut told);
         }
     }
-    for Told { severity, at, message, hint } in told {
+    for Told {
+        severity,
+        at,
+        message,
+        hint,
+    } in told
+    {
         heap.say(severity, at, message, Some(hint));
     }
     let steered = std::mem::take(&mut heap.steered);
@@ -82,7 +94,10 @@ fn heap_key<'h>(heap: &'h Heap<'_, '_>, item: &Item) -> &'h [u8] {
 /// By name, then by type, then as written.
 fn sorted(heap: &Heap<'_, '_>) -> Vec<Item> {
     let item = |(record, raw): (usize, &Raw)| Item {
-        prefix: heap.owners.get(raw.owner as usize).map_or(0, |owner| owner.prefix),
+        prefix: heap
+            .owners
+            .get(raw.owner as usize)
+            .map_or(0, |owner| owner.prefix),
         owner: raw.owner,
         record: record as u32,
     };
@@ -97,7 +112,9 @@ fn sorted(heap: &Heap<'_, '_>) -> Vec<Item> {
                 heap_key(heap, a).cmp(heap_key(heap, b))
             }
         };
-        by_prefix.then_with(by_key).then_with(|| rtype(a).cmp(&rtype(b)))
+        by_prefix
+            .then_with(by_key)
+            .then_with(|| rtype(a).cmp(&rtype(b)))
     });
     items
 }
@@ -137,9 +154,14 @@ impl Builder {
     }
 
     fn name(&self, position: u32) -> &[u8] {
-        let at = self.entries.get(position as usize).map_or(0, |entry| entry.at as usize);
+        let at = self
+            .entries
+            .get(position as usize)
+            .map_or(0, |entry| entry.at as usize);
         let octets = self.octets.get(at..).unwrap_or(&[]);
-        octets.get(..crate::name::name_len(octets).unwrap_or(0)).unwrap_or(&[])
+        octets
+            .get(..crate::name::name_len(octets).unwrap_or(0))
+            .unwrap_or(&[])
     }
 
     /// Begins a name, which comes in canonical order, after those above it that exist only because
@@ -166,7 +188,9 @@ impl Builder {
     fn enter(&mut self, name: &[u8]) {
         let position = self.entries.len() as u32;
         let above = self.above.last().copied();
-        let cut = above.and_then(|above| self.entries.get(above as usize)).map_or(NONE, |e| e.cut);
+        let cut = above
+            .and_then(|above| self.entries.get(above as usize))
+            .map_or(NONE, |e| e.cut);
         if wildcard_parent(name).is_some()
             && let Some(parent) = above.and_then(|above| self.entries.get_mut(above as usize))
         {
@@ -241,8 +265,14 @@ impl Builder {
     }
 
     fn steer(&mut self, heap: &Heap<'_, '_>, names: &[&Raw], told: &mut Vec<Told>) {
-        let Some((first, rest)) = names.split_first() else { return };
-        if let Some(entry) = self.above.last().and_then(|i| self.entries.get_mut(*i as usize)) {
+        let Some((first, rest)) = names.split_first() else {
+            return;
+        };
+        if let Some(entry) = self
+            .above
+            .last()
+            .and_then(|i| self.entries.get_mut(*i as usize))
+        {
             entry.steered = first.data;
         }
         if let Some(at) = self.steered.get_mut(first.data as usize) {
@@ -308,7 +338,11 @@ fn distinct<'h>(heap: &'h Heap<'_, '_>, set: &[&Raw], told: &mut Vec<Told>) -> V
         told.push(Told {
             severity: Severity::Warning,
             at: raw.at,
-            message: format!("{} {}: the same record was there before", show(heap, raw), raw.rtype),
+            message: format!(
+                "{} {}: the same record was there before",
+                show(heap, raw),
+                raw.rtype
+            ),
             hint: "remove one of the two",
         });
     }

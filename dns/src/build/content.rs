@@ -22,7 +22,10 @@ pub(super) fn seal(zone: &mut Zone, serial: Option<AutoSerial>) -> Option<()> {
         zone.octets.get_mut(at..at + 4)?.copy_from_slice(&serial);
     }
     zone.soa = zone.octets.get(at - numbers..at - numbers + length)?.into();
-    let minimum = zone.soa.last_chunk().map_or(0, |octets| u32::from_be_bytes(*octets));
+    let minimum = zone
+        .soa
+        .last_chunk()
+        .map_or(0, |octets| u32::from_be_bytes(*octets));
     (zone.soa_ttl, zone.negative_ttl) = (ttl, ttl.min(minimum));
     Some(())
 }
@@ -35,14 +38,16 @@ fn content(zone: &Zone) -> u64 {
         let name = octets(node.name, 0);
         for set in node.sets() {
             let fixed = u64::from(set.rtype.0) << 32 | u64::from(set.ttl);
-            let data = set.data().map(|data| match data.len().checked_sub(SOA_TAIL) {
-                // All but the serial.
-                Some(at) if set.rtype == RType::SOA => {
-                    let (names, numbers) = data.split_at(at);
-                    octets(names, octets(numbers.get(4..).unwrap_or(&[]), 0))
-                }
-                _ => octets(data, 0),
-            });
+            let data = set
+                .data()
+                .map(|data| match data.len().checked_sub(SOA_TAIL) {
+                    // All but the serial.
+                    Some(at) if set.rtype == RType::SOA => {
+                        let (names, numbers) = data.split_at(at);
+                        octets(names, octets(numbers.get(4..).unwrap_or(&[]), 0))
+                    }
+                    _ => octets(data, 0),
+                });
             let data = data.fold(0, u64::wrapping_add);
             hash = mix(mix(mix(name, hash), fixed), data);
         }
@@ -57,6 +62,8 @@ fn octets(octets: &[u8], seed: u64) -> u64 {
     for word in words {
         hash = mix(u64::from_le_bytes(*word), hash);
     }
-    let last = rest.iter().fold(0_u64, |word, octet| word << 8 | u64::from(*octet));
+    let last = rest
+        .iter()
+        .fold(0_u64, |word, octet| word << 8 | u64::from(*octet));
     mix(last, hash)
 }

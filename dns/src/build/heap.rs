@@ -56,7 +56,12 @@ pub(super) struct Heap<'s, 'p> {
 }
 
 impl<'s, 'p> Heap<'s, 'p> {
-    pub(super) fn new(spec: &'s ZoneSpec, apex: Name, ttl: u32, problems: &'p mut Problems) -> Self {
+    pub(super) fn new(
+        spec: &'s ZoneSpec,
+        apex: Name,
+        ttl: u32,
+        problems: &'p mut Problems,
+    ) -> Self {
         let mut heap = Self {
             spec,
             apex,
@@ -87,7 +92,10 @@ impl<'s, 'p> Heap<'s, 'p> {
 
     /// What names are sorted by: in canonical order (RFC 4034 §6.1) when compared octet by octet.
     pub(super) fn key(&self, owner: u32) -> &[u8] {
-        let key = self.owners.get(owner as usize).map_or((0, 0), |owner| owner.key);
+        let key = self
+            .owners
+            .get(owner as usize)
+            .map_or((0, 0), |owner| owner.key);
         self.keys.get(key.0 as usize..key.1 as usize).unwrap_or(&[])
     }
 
@@ -144,7 +152,10 @@ impl<'s, 'p> Heap<'s, 'p> {
         self.octets.extend_from_slice(name.as_wire());
         push_key(name.as_wire(), self.apex.as_wire().len(), &mut self.keys);
         let mut prefix = [0; 8];
-        for (to, from) in prefix.iter_mut().zip(self.keys.get(key_at..).unwrap_or(&[])) {
+        for (to, from) in prefix
+            .iter_mut()
+            .zip(self.keys.get(key_at..).unwrap_or(&[]))
+        {
             *to = *from;
         }
         self.owners.push(Owner {
@@ -188,8 +199,14 @@ impl Sink for Heap<'_, '_> {
         }
         let room = record.owner.as_wire().len() + record.data.len();
         if self.octets.len() + self.keys.len() + 2 * room > MAX_ZONE {
-            let message = format!("the zone is larger than {MAX_ZONE} octets; the rest was not read");
-            self.say(Severity::Error, record.at, message, Some("split it into several zones"));
+            let message =
+                format!("the zone is larger than {MAX_ZONE} octets; the rest was not read");
+            self.say(
+                Severity::Error,
+                record.at,
+                message,
+                Some("split it into several zones"),
+            );
             return Err(Full);
         }
         let owner = self.own(record.owner);

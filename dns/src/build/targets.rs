@@ -131,18 +131,26 @@ impl<'a> Checker<'a> {
             self.error(at, message, "a name with a CNAME has nothing else");
         }
         for data in servers.data() {
-            let Some(server) = name_in(data) else { continue };
+            let Some(server) = name_in(data) else {
+                continue;
+            };
             let name = server.as_wire();
             if self.is_doubled(name) {
                 let message = format!("{} NS points to {server}", Shown(cut.name));
                 self.warn(at, message, RELATIVE);
             } else if name == cut.name || is_below(name, cut.name) {
                 if !self.zone.node(name).is_some_and(has_address) {
-                    let message =
-                        format!("{} is delegated to {server}, whose glue is missing", Shown(cut.name));
+                    let message = format!(
+                        "{} is delegated to {server}, whose glue is missing",
+                        Shown(cut.name)
+                    );
                     self.warn(at, message, "give it an A or AAAA record here");
                 }
-            } else if self.zone.node(name).is_none_or(|node| node.entry.cut == NONE) {
+            } else if self
+                .zone
+                .node(name)
+                .is_none_or(|node| node.entry.cut == NONE)
+            {
                 self.host(cut, RType::NS, &server, at);
             }
         }

@@ -65,7 +65,12 @@ fn digits(text: &[u8], alphabet: &[u8], bits: u32) -> Option<Vec<u8>> {
 }
 
 /// The reverse of [`digits`], without padding; returns how many digits were written.
-fn write_digits(octets: &[u8], alphabet: &[u8], bits: u32, out: &mut dyn Write) -> Result<usize, fmt::Error> {
+fn write_digits(
+    octets: &[u8],
+    alphabet: &[u8],
+    bits: u32,
+    out: &mut dyn Write,
+) -> Result<usize, fmt::Error> {
     let (mut word, mut held, mut written) = (0_u32, 0, 0);
     let mut put = |word: u32| {
         let digit = alphabet.get(word as usize & ((1 << bits) - 1));
@@ -185,7 +190,10 @@ pub(super) fn write_date(time: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     let day = days - days_before(year, month, 1) + 1;
     let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    write!(f, "{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
+    write!(
+        f,
+        "{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}"
+    )
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar, 1970 or later.
@@ -193,7 +201,9 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
     const BEFORE_MONTH: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
     let leap_days = |year: i64| year / 4 - year / 100 + year / 400;
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let before = usize::try_from(month - 1).ok().and_then(|month| BEFORE_MONTH.get(month));
+    let before = usize::try_from(month - 1)
+        .ok()
+        .and_then(|month| BEFORE_MONTH.get(month));
     let days = (year - 1970) * 365 + leap_days(year - 1) - leap_days(1969);
     days + before.unwrap_or(&0) + i64::from(is_leap && month > 2) + day - 1
 }

@@ -62,12 +62,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn generated(
-        &mut self,
-        at: At,
-        line: Vec<Token<'_>>,
-        state: &mut State,
-    ) -> Result<(), Stop> {
+    fn generated(&mut self, at: At, line: Vec<Token<'_>>, state: &mut State) -> Result<(), Stop> {
         // Data of several fields is one quoted text, which is taken apart; but a TXT is a quoted text.
         let whole = match line.split_last() {
             Some((last, before)) if last.quoted => {
@@ -167,11 +162,16 @@ fn expand(template: &str, number: i64) -> Result<String, String> {
 
 /// `offset[,width[,base]]`: base d, o, x, X, or n, N for the hexadecimal digits as labels, the last first.
 fn modified(modifier: &str, number: i64, made: &mut String) -> Result<(), String> {
-    let bad = || format!("`${{{modifier}}}` is not ${{offset}}, ${{offset,width}} or ${{offset,width,base}}");
+    let bad = || {
+        format!("`${{{modifier}}}` is not ${{offset}}, ${{offset,width}} or ${{offset,width,base}}")
+    };
     let mut parts = modifier.split(',');
     let offset: i32 = parts.next().unwrap_or("").parse().map_err(|_| bad())?;
     let width = parts.next().map_or(Ok(0), str::parse::<usize>);
-    let width = width.ok().filter(|width| *width <= MAX_WIDTH).ok_or_else(bad)?;
+    let width = width
+        .ok()
+        .filter(|width| *width <= MAX_WIDTH)
+        .ok_or_else(bad)?;
     let base = parts.next().unwrap_or("d");
     if parts.next().is_some() {
         return Err(bad());
@@ -245,7 +245,17 @@ mod tests {
         assert_eq!(numbers("1-3").ok(), Some(vec![1, 2, 3]));
         assert_eq!(numbers("0-5/2").ok(), Some(vec![0, 2, 4]));
         assert_eq!(numbers("5-5").ok(), Some(vec![5]));
-        for text in ["", "1", "3-1", "1-3/0", "-1-3", "1-+3", "1-3/", "0-9999999999", "0-1048576"] {
+        for text in [
+            "",
+            "1",
+            "3-1",
+            "1-3/0",
+            "-1-3",
+            "1-+3",
+            "1-3/",
+            "0-9999999999",
+            "0-1048576",
+        ] {
             assert!(numbers(text).is_err(), "{text}");
         }
     }

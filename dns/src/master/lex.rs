@@ -272,15 +272,8 @@ mod tests {
 
     #[test]
     fn escapes_are_resolved_to_octets() {
-        let token = |text: &str| Token {
-            text: text.into(),
-            quoted: true,
-        };
-        assert_eq!(
-            token("a\\\"b\\255\\065").octets(),
-            Some(b"a\"b\xffA".to_vec())
-        );
-        assert_eq!(token("a\\").octets(), None);
-        assert_eq!(token("\\300").octets(), None);
+        assert_eq!(octets("a\\\"b\\255\\065"), Some(b"a\"b\xffA".to_vec()));
+        assert_eq!(octets("a\\"), None);
+        assert_eq!(octets("\\300"), None);
     }
 }

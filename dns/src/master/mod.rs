@@ -166,10 +166,7 @@ impl Reader<'_> {
                     let read = self.entry(at, head.indented, lexer.tokens(), text, &mut state);
                     (head.line, read)
                 }
-                Err(problem) => (
-                    problem.line,
-                    Err(Stop::from(problem.message.to_owned())),
-                ),
+                Err(problem) => (problem.line, Err(Stop::from(problem.message.to_owned()))),
             };
             let at = At {
                 source: text.source,
@@ -267,7 +264,9 @@ impl Reader<'_> {
             }
             .into());
         };
-        let octets = file.octets().and_then(|octets| String::from_utf8(octets).ok());
+        let octets = file
+            .octets()
+            .and_then(|octets| String::from_utf8(octets).ok());
         let written = octets.ok_or_else(|| format!("`{}` is not a file name", file.text))?;
         let path = beside(including, Path::new(&written));
         if self.open.contains(&path) {
@@ -288,8 +287,7 @@ impl Reader<'_> {
             ..state.clone()
         };
         let read = self.files.read(&path);
-        let content =
-            read.map_err(|error| format!("{} can't be read: {error}", path.display()))?;
+        let content = read.map_err(|error| format!("{} can't be read: {error}", path.display()))?;
         let included = Text {
             text: &content,
             source: self.sink.file(&path),
@@ -299,12 +297,7 @@ impl Reader<'_> {
     }
 
     /// `[TTL] [class] type rdata`, TTL and class in either order.
-    fn record(
-        &mut self,
-        at: At,
-        mut tokens: &[Token<'_>],
-        state: &mut State,
-    ) -> Result<(), Stop> {
+    fn record(&mut self, at: At, mut tokens: &[Token<'_>], state: &mut State) -> Result<(), Stop> {
         let (mut ttl, mut class) = (None, false);
         let rtype = loop {
             let Some((token, rest)) = tokens.split_first() else {
@@ -362,13 +355,22 @@ fn field_before_type(token: &Token<'_>, has_ttl: bool, has_class: bool) -> Resul
         return Ok(Before::Type(rtype));
     }
     // RFC 3597 §5 writes a class without a mnemonic as CLASS4711.
-    let number = token.text.get(5..).and_then(|digits| digits.parse::<u16>().ok());
+    let number = token
+        .text
+        .get(5..)
+        .and_then(|digits| digits.parse::<u16>().ok());
     let numbered = number.is_some() && token.text.to_ascii_uppercase().starts_with("CLASS");
-    if numbered || ["CH", "HS", "CS", "NONE", "ANY"].iter().any(|other| token.is(other)) {
+    if numbered
+        || ["CH", "HS", "CS", "NONE", "ANY"]
+            .iter()
+            .any(|other| token.is(other))
+    {
         return Err(format!("class {} is not served, only IN", token.text));
     }
     let text = &token.text;
-    Err(format!("`{text}` is neither a TTL, a class nor a record type"))
+    Err(format!(
+        "`{text}` is neither a TTL, a class nor a record type"
+    ))
 }
 
 fn name(text: &str, origin: &Name) -> Result<Name, String> {

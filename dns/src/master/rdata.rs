@@ -154,11 +154,17 @@ impl<'a, 't> Reader<'a, 't> {
                 let sound = groups.len() == 4 && groups.iter().all(|g| (1..=4).contains(&g.len()));
                 let groups = groups.iter().map(|g| u16::from_str_radix(g, 16).ok());
                 let groups: Option<Vec<u16>> = groups.collect();
-                Some(groups.filter(|_| sound)?.into_iter().flat_map(u16::to_be_bytes))
+                Some(
+                    groups
+                        .filter(|_| sound)?
+                        .into_iter()
+                        .flat_map(u16::to_be_bytes),
+                )
             })?,
             Field::Eui(octets) => self.converted("pairs of hexadecimal digits", |text| {
                 let pairs: Vec<&str> = text.split('-').collect();
-                let sound = pairs.len() == usize::from(octets) && pairs.iter().all(|p| p.len() == 2);
+                let sound =
+                    pairs.len() == usize::from(octets) && pairs.iter().all(|p| p.len() == 2);
                 hex(pairs.into_iter()).filter(|_| sound)
             })?,
             Field::Nsap => self.converted("0x and hexadecimal digits", |text| {
@@ -318,8 +324,12 @@ const SCHEMES: &[(&str, u16)] = &[("NOTIFY", 1)];
 
 /// A number, or a word that stands for one.
 fn mnemonic(text: &str, words: &[(&str, u16)]) -> Option<u16> {
-    let known = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-    known.map(|(_, number)| *number).or_else(|| text.parse().ok())
+    let known = words
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(text));
+    known
+        .map(|(_, number)| *number)
+        .or_else(|| text.parse().ok())
 }
 
 pub(super) fn not(token: &Token<'_>, wanted: &str) -> String {

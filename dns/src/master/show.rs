@@ -3,9 +3,7 @@
 //! What never happens here: nothing fails. Octets that are not what their type is made of are written in the
 //! generic form of RFC 3597 §5.
 
-use super::encoding::{
-    bitmap, write_base32hex, write_base64, write_date, write_hex, write_quoted,
-};
+use super::encoding::{bitmap, write_base32hex, write_base64, write_date, write_hex, write_quoted};
 use super::fields::{Field, pieces};
 use super::{special, svcb};
 use crate::name::write_text;
@@ -111,9 +109,7 @@ fn show(field: Field, piece: &[u8], whole: &[u8], f: &mut fmt::Formatter<'_>) ->
             })
         }
         Field::SvcParams => svcb::show(piece, f),
-        Field::Gateway => {
-            special::show_gateway(whole.get(1).copied().unwrap_or(0), piece, f)
-        }
+        Field::Gateway => special::show_gateway(whole.get(1).copied().unwrap_or(0), piece, f),
         Field::Relay => {
             let (kind, relay) = piece.split_first().unwrap_or((&0, &[]));
             write!(f, "{} {} ", kind >> 7, kind & 0x7f)?;

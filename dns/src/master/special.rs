@@ -48,7 +48,11 @@ fn degrees(reader: &mut Reader<'_, '_>, sides: [&str; 2], most: i64) -> Result<u
         let digits = if unit == 1_000 { 3 } else { 0 };
         let bad = || not(token, "a number of degrees, minutes or seconds");
         let thousandths = decimal(&token.text, digits).ok_or_else(bad)?;
-        let value = if digits > 0 { thousandths } else { thousandths * 1_000 };
+        let value = if digits > 0 {
+            thousandths
+        } else {
+            thousandths * 1_000
+        };
         if value < 0 || value >= below * 1_000 {
             return Err(bad());
         }
@@ -57,7 +61,11 @@ fn degrees(reader: &mut Reader<'_, '_>, sides: [&str; 2], most: i64) -> Result<u
     let token = reader.token("a direction")?;
     let side = sides.iter().position(|side| token.is(side));
     let [positive, negative] = sides;
-    around(total, side.ok_or_else(|| not(token, &format!("{positive} or {negative}")))?, most)
+    around(
+        total,
+        side.ok_or_else(|| not(token, &format!("{positive} or {negative}")))?,
+        most,
+    )
 }
 
 fn around(thousandths: i64, side: usize, most: i64) -> Result<u32, String> {
@@ -87,7 +95,10 @@ fn decimal(text: &str, digits: usize) -> Option<i64> {
     };
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let sound = !whole.is_empty() && whole.len() <= 9 && part.len() <= digits;
-    let all_digits = whole.bytes().chain(part.bytes()).all(|b| b.is_ascii_digit());
+    let all_digits = whole
+        .bytes()
+        .chain(part.bytes())
+        .all(|b| b.is_ascii_digit());
     if !sound || !all_digits {
         return None;
     }
@@ -120,7 +131,12 @@ pub(super) fn show_loc(wire: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     let altitude = number(12) - LOC_DEPTH;
     let sign = if altitude < 0 { "-" } else { "" };
-    write!(f, "{sign}{}.{:02}m", altitude.abs() / 100, altitude.abs() % 100)?;
+    write!(
+        f,
+        "{sign}{}.{:02}m",
+        altitude.abs() / 100,
+        altitude.abs() % 100
+    )?;
     for octet in wire.get(1..4).unwrap_or(&[]) {
         let centimetres = u64::from(octet >> 4) * 10_u64.pow(u32::from(octet & 0xf));
         write!(f, " {}.{:02}m", centimetres / 100, centimetres % 100)?;
@@ -182,7 +198,12 @@ pub(super) fn show_gateway(kind: u8, wire: &[u8], f: &mut fmt::Formatter<'_>) ->
 /// RFC 3123 §5: `[!]afi:address/prefix`, none or more.
 pub(super) fn apl(reader: &mut Reader<'_, '_>) -> Result<(), String> {
     for token in reader.tokens.by_ref() {
-        let bad = || not(token, "an address prefix such as 1:192.0.2.0/24 or !2:2001:db8::/32");
+        let bad = || {
+            not(
+                token,
+                "an address prefix such as 1:192.0.2.0/24 or !2:2001:db8::/32",
+            )
+        };
         let (negated, item) = match token.text.strip_prefix('!') {
             Some(rest) => (0x80, rest),
             None => (0, &*token.text),
@@ -196,7 +217,10 @@ pub(super) fn apl(reader: &mut Reader<'_, '_>) -> Result<(), String> {
             _ => return Err(bad()),
         };
         // RFC 3123 §4: octets that are zero at the end are left out.
-        let used = octets.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
+        let used = octets
+            .iter()
+            .rposition(|octet| *octet != 0)
+            .map_or(0, |last| last + 1);
         reader.wire.extend(family.to_be_bytes());
         reader.wire.extend([bits, negated | used as u8]);
         reader.wire.extend(octets.into_iter().take(used));

@@ -3,8 +3,8 @@
 //! What never happens here: no parameter is believed to be self-consistent; `mandatory` keys that are
 //! missing are an error.
 
-use super::lex::{self, Token};
 use super::encoding::{self, base64};
+use super::lex::{self, Token};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -39,8 +39,8 @@ const NAMES: [&str; 10] = [
 ];
 
 /// Appends the parameters in the order of their keys, as RFC 9460 §2.2 demands.
-pub(super) fn params<'a>(
-    tokens: impl Iterator<Item = &'a Token<'a>>,
+pub(super) fn params<'a, 't: 'a>(
+    tokens: impl Iterator<Item = &'a Token<'t>>,
     wire: &mut Vec<u8>,
 ) -> Result<(), String> {
     let mut params: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
@@ -248,7 +248,10 @@ fn show_key(key: u16, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn show_value(key: u16, value: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let number = |pair: &[u8]| pair.iter().fold(0, |number, octet| number << 8 | u16::from(*octet));
+    let number = |pair: &[u8]| {
+        pair.iter()
+            .fold(0, |number, octet| number << 8 | u16::from(*octet))
+    };
     let comma = |i: usize| if i > 0 { "," } else { "" };
     match key {
         MANDATORY => value.chunks_exact(2).enumerate().try_for_each(|(i, pair)| {
@@ -259,14 +262,20 @@ fn show_value(key: u16, value: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result
             let mut numbers = value.chunks_exact(2).enumerate();
             numbers.try_for_each(|(i, pair)| write!(f, "{}{}", comma(i), number(pair)))
         }
-        IPV4HINT => value.chunks_exact(4).enumerate().try_for_each(|(i, octets)| {
-            let address = <[u8; 4]>::try_from(octets).map(Ipv4Addr::from);
-            address.map_or(Err(fmt::Error), |a| write!(f, "{}{a}", comma(i)))
-        }),
-        IPV6HINT => value.chunks_exact(16).enumerate().try_for_each(|(i, octets)| {
-            let address = <[u8; 16]>::try_from(octets).map(Ipv6Addr::from);
-            address.map_or(Err(fmt::Error), |a| write!(f, "{}{a}", comma(i)))
-        }),
+        IPV4HINT => value
+            .chunks_exact(4)
+            .enumerate()
+            .try_for_each(|(i, octets)| {
+                let address = <[u8; 4]>::try_from(octets).map(Ipv4Addr::from);
+                address.map_or(Err(fmt::Error), |a| write!(f, "{}{a}", comma(i)))
+            }),
+        IPV6HINT => value
+            .chunks_exact(16)
+            .enumerate()
+            .try_for_each(|(i, octets)| {
+                let address = <[u8; 16]>::try_from(octets).map(Ipv6Addr::from);
+                address.map_or(Err(fmt::Error), |a| write!(f, "{}{a}", comma(i)))
+            }),
         ECH => encoding::write_base64(value, f),
         ALPN => {
             // A comma or backslash within an item is escaped once for the list, once for the string.
