@@ -97,14 +97,14 @@ impl Candidate {
             Some(plan) => plan.load(path),
             None => config::load(path),
         };
-        let (files, mut problems) = (loaded.files, loaded.problems);
+        let (mut files, mut problems) = (loaded.files, loaded.problems);
         let Some(mut checked) = loaded.checked else {
             return Err(Refused { problems, files });
         };
         let geo_key = GeoKey::new(locations(&checked));
         let geo = open_locations(&geo_key, context, path, &mut problems);
         let certificates = wiring::certificates(&checked, &mut problems);
-        wiring::planes(&mut checked, &mut problems);
+        files.extend(wiring::planes(&mut checked, &mut problems));
         if let Some(traffic) = context.traffic {
             traffic.attach(&mut checked.table);
         }
