@@ -12,12 +12,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use steering::Reader;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 mod batch;
+mod clock;
 mod converse;
 mod doh;
 mod door;
@@ -95,7 +96,7 @@ struct Shared {
     workers: lent::Lent,
     limiter: Limiter,
     /// What the limiter's moments are counted from.
-    started: Instant,
+    clock: clock::Clock,
     transfers: Arc<dyn Transfers>,
     places: Arc<places::Places>,
 }
@@ -123,7 +124,7 @@ impl Server {
             observe,
             pairs: pairs::Pairs::new(),
             limiter: Limiter::new(),
-            started: Instant::now(),
+            clock: clock::Clock::new(),
             transfers: Arc::new(()),
             places: places::Places::new(),
         };
@@ -225,7 +226,7 @@ async fn tidy(shared: Arc<Shared>, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = ticks.tick() => shared.limiter.tidy(shared.started.elapsed()),
+            _ = ticks.tick() => shared.limiter.tidy(shared.clock.elapsed()),
         }
     }
 }

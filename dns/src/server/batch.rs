@@ -3,6 +3,7 @@
 //!
 //! What never happens here: nothing is read from or written to a socket, and nothing waits.
 
+use super::clock::Moment;
 use super::{Shared, door, proxied};
 use crate::cookie::Status;
 use crate::fast;
@@ -15,7 +16,7 @@ use crate::rtype::RType;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use steering::Snapshot;
 use steering::draw::mix;
 
@@ -35,11 +36,7 @@ pub(super) struct Batch<'a> {
     snapshot: &'a Snapshot,
     rules: &'a Rules,
     worker: &'a mut Worker,
-    tick: u16,
-    /// When the batch began, where something is limited by time.
-    now: Duration,
-    /// Unix time in seconds, for cookies.
-    unix: u32,
+    now: Moment,
 }
 
 impl Worker {
@@ -67,12 +64,7 @@ impl Shared {
             snapshot: &snapshot,
             rules,
             worker,
-            tick: self.pairs.tick(),
-            now: match rules.rate_limit {
-                Some(_) => self.started.elapsed(),
-                None => Duration::ZERO,
-            },
-            unix: unix_now(),
+            now: self.clock.now(),
         };
         let answered = answer(&mut batch);
         batch.worker.counters.tell(&snapshot, &*self.observe);
@@ -118,7 +110,7 @@ impl Batch<'_> {
         } = *self;
         let begin = out.len();
         let fresh = self.worker.draws.next();
-        let tick = self.tick;
+        let now = self.now;
         // The clock is read for few: it would cost more than a static answer does.
         let timed = fresh.is_multiple_of(TIMED_ONE_IN);
         // Drawn apart from what is timed and decided by.
@@ -126,12 +118,13 @@ impl Batch<'_> {
             rules.log_one_in != 0 && mix(fresh, LOG).is_multiple_of(u64::from(rules.log_one_in));
         let started = (timed || logged).then(Instant::now);
         let draw = |client: IpAddr, name: &[u8], rtype: RType| {
-            shared.pairs.draw(client, name, rtype, fresh, tick)
+            shared.pairs.draw(client, name, rtype, fresh, now.elapsed)
         };
         let arrival = Arrival {
             peer,
             transport,
-            now: self.unix,
+            now: now.unix,
+            // Only told over TCP (RFC 7828 §3.2.1).
             idle: (transport != Transport::Udp).then(|| shared.places.idle(&rules.connections)),
         };
         let outcome = fast::offer(snapshot, packet, peer, transport, rules, draw, out)
@@ -202,7 +195,7 @@ impl Batch<'_> {
                 Outcome::Rejected(_) | Outcome::Dropped => 0,
             },
         };
-        let ruling = self.shared.limiter.rule(rules, response, self.now);
+        let ruling = self.shared.limiter.rule(rules, response, self.now.elapsed);
         match ruling {
             Ruling::Pass | Ruling::DryRun => {}
             Ruling::Drop => out.truncate(begin),
@@ -222,12 +215,6 @@ fn may_be_spoofed(outcome: &Outcome) -> bool {
         Outcome::Rejected(_) => true,
         Outcome::Answered(summary) => summary.cookie != Status::Valid,
     }
-}
-
-/// Unix time in seconds, as [`Arrival::now`] has it.
-fn unix_now() -> u32 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs() as u32)
 }
 
 /// For debugging only: the packet is read once more.

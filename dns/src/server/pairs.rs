@@ -13,7 +13,7 @@ use crate::rtype::RType;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use steering::draw::mix;
 
 /// How many draws are kept: 512 KiB.
@@ -29,7 +29,6 @@ pub(super) struct Pairs {
     slots: Box<[AtomicU64]>,
     /// Random for each process: who asks must not choose which place it gets.
     secret: u64,
-    started: Instant,
 }
 
 /// What a slot holds: 32 bits of draw, 15 of the client and name, 14 of time, 3 of types that had it.
@@ -63,24 +62,23 @@ impl Pairs {
         Self {
             slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             secret: RandomState::new().hash_one(1_u64),
-            started: Instant::now(),
         }
     }
 
-    /// The draw of a question for the lower-cased wire `name`, asked at `tick`: `fresh`, or the one that
-    /// the client's other question had.
+    /// The draw of a question for the lower-cased wire `name`, asked `now` (since whenever, but always since
+    /// the same): `fresh`, or the one that the client's other question had.
     pub(super) fn draw(
         &self,
         client: IpAddr,
         name: &[u8],
         rtype: RType,
         fresh: u64,
-        tick: u16,
+        now: Duration,
     ) -> u64 {
         let Some(this) = address_type(rtype) else {
             return fresh;
         };
-        let key = self.key(client, name);
+        let (key, tick) = (self.key(client, name), tick(now));
         let Some(slot) = self.slots.get(key as usize % SLOTS) else {
             return fresh;
         };
@@ -122,12 +120,12 @@ impl Pairs {
         let rest = rest.fold(0, |rest, octet| rest << 8 | u64::from(*octet));
         mix(rest, key)
     }
+}
 
-    /// The time now, as coarse as it is kept: to be read once a batch.
-    pub(super) fn tick(&self) -> u16 {
-        let quarters = self.started.elapsed().as_millis() / u128::from(1000 / TICKS_A_SECOND);
-        (quarters & ((1 << TICK_BITS) - 1)) as u16
-    }
+/// A moment, as coarse as it is kept.
+fn tick(now: Duration) -> u16 {
+    let quarters = now.as_millis() / u128::from(1000 / TICKS_A_SECOND);
+    (quarters & ((1 << TICK_BITS) - 1)) as u16
 }
 
 /// The bit of a type that says where to connect.
@@ -146,11 +144,15 @@ mod tests {
 
     const NAME: &[u8] = b"\x03api\x04test\0";
 
+    fn at(tick: u64) -> Duration {
+        Duration::from_millis(tick * 250)
+    }
+
     #[test]
     fn other_types_of_one_client_share_a_draw_once() {
         let pairs = Pairs::new();
         let ask = |rtype, client: [u8; 4], fresh: u64, tick| {
-            pairs.draw(client.into(), NAME, rtype, fresh << 32, tick)
+            pairs.draw(client.into(), NAME, rtype, fresh << 32, at(tick))
         };
         let one = [192, 0, 2, 1];
         let first = ask(RType::A, one, 1, 10);
@@ -179,7 +181,13 @@ mod tests {
         let pairs = Pairs::new();
         let last = (1 << TICK_BITS) - 1;
         let ask = |rtype, fresh: u64, tick| {
-            pairs.draw(IpAddr::from([1, 2, 3, 4]), NAME, rtype, fresh << 32, tick)
+            pairs.draw(
+                IpAddr::from([1, 2, 3, 4]),
+                NAME,
+                rtype,
+                fresh << 32,
+                at(tick),
+            )
         };
         let first = ask(RType::A, 7, last);
         assert_eq!(ask(RType::AAAA, 8, 1), first);

@@ -237,6 +237,17 @@ pub fn ruled(rules: Rules) -> Snapshot {
     Snapshot::new(Arc::new(table), Arc::new(places()), Timestamp(0))
 }
 
+/// The world with more lines in its zone, answered by other rules.
+pub fn ruled_with(lines: &str, rules: Rules) -> Snapshot {
+    let zone = zone("example", &format!("{ZONE}\n$ORIGIN example.\n{lines}"));
+    let zones = Zones::build(vec![zone], steered()).expect("zones");
+    Snapshot::new(
+        Arc::new(table(zones, rules)),
+        Arc::new(places()),
+        Timestamp(0),
+    )
+}
+
 fn zones() -> Zones {
     let second = ZoneSpec {
         apex: "second.test".to_owned(),
