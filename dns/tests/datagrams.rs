@@ -255,6 +255,28 @@ fn every_query_of_a_burst_is_answered_once() {
 }
 
 #[test]
+fn what_the_system_drops_is_counted() {
+    // One worker, which a large answer keeps busy, and more than any buffer holds.
+    const FLOOD: u64 = 40_000;
+    let server = live(&["127.0.0.1:0"], world(), 1);
+    let socket = client(server.addresses[0]);
+    let query = packet("geo.example. A", None);
+    let padded = [&query[..], &[0; 8_000]].concat();
+    let mut sent = 0;
+    let lost = || server.counted("rhumb_dns_udp_overflows_total", "");
+    while lost() == 0 && sent < 50 * FLOOD {
+        for _ in 0..FLOOD {
+            socket.send(&padded).expect("sent");
+        }
+        sent += FLOOD;
+    }
+    let lost = server.counted("rhumb_dns_udp_overflows_total", "");
+    assert!(lost > 0 && lost < sent, "{lost} of {sent}");
+    assert_eq!(server.counted("rhumb_dns_udp_overflows_total", ""), lost);
+    server.stop();
+}
+
+#[test]
 fn no_answer_is_lost_while_tables_are_swapped() {
     let mut server = live(&["127.0.0.1:0", "[::1]:0"], world(), 2);
     let done = AtomicBool::new(false);

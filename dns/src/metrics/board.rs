@@ -54,6 +54,11 @@ const SEND_ERRORS: Kind = Kind(
     "Responses the system would not send.",
     &[],
 );
+const OVERFLOWS: Kind = Kind(
+    "udp_overflows_total",
+    "Datagrams the system dropped because the buffer of a socket was full: they came faster than they are answered.",
+    &[],
+);
 const LIMITED: Kind = Kind(
     "rate_limited_total",
     "Responses beyond the rate limit, by what was done.",
@@ -70,7 +75,7 @@ const TIME: Kind = Kind(
     &[],
 );
 
-const KINDS: [&Kind; 13] = [
+const KINDS: [&Kind; 14] = [
     &QUERIES,
     &TYPES,
     &RESPONSES,
@@ -81,6 +86,7 @@ const KINDS: [&Kind; 13] = [
     &MALFORMED,
     &DROPPED,
     &SEND_ERRORS,
+    &OVERFLOWS,
     &LIMITED,
     &COOKIES,
     &TIME,
@@ -95,6 +101,26 @@ struct Inner {
     state: Mutex<State>,
 }
 
+/// Tells a number that only grows, but wraps, for as long as there is somebody to ask.
+pub(super) type Tell = Box<dyn Fn() -> Option<u32> + Send>;
+
+/// Such a number, and what it came to so far.
+struct Told {
+    tell: Tell,
+    last: u32,
+    sum: u64,
+}
+
+impl Told {
+    fn ask(&mut self) -> u64 {
+        if let Some(now) = (self.tell)() {
+            self.sum += u64::from(now.wrapping_sub(self.last));
+            self.last = now;
+        }
+        self.sum
+    }
+}
+
 /// Changed when a thread begins or the table changes, never for a packet.
 #[derive(Default)]
 struct State {
@@ -104,6 +130,8 @@ struct State {
     labels: Arc<Labels>,
     /// What was counted with tables that no thread uses any more.
     past: Sums,
+    /// What the system counts for us.
+    overflows: Vec<Told>,
 }
 
 impl Board {
@@ -125,6 +153,15 @@ impl Board {
 
     pub(super) fn add(&self, thread: Arc<Counted>) {
         self.state().threads.push(thread);
+    }
+
+    /// Adds a place where the system counts what it drops.
+    pub(super) fn overflows(&self, tell: Tell) {
+        self.state().overflows.push(Told {
+            tell,
+            last: 0,
+            sum: 0,
+        });
     }
 
     /// Puts what a thread counted aside, and gives it counters for `table`.
@@ -152,7 +189,9 @@ impl Collector for Board {
     }
 
     fn collect(&self) -> Vec<proto::MetricFamily> {
-        let state = self.state();
+        let mut state = self.state();
+        let overflows = state.overflows.iter_mut().map(Told::ask).sum();
+        let overflows = counter(&[], &[], overflows);
         let mut sums = state.past.clone();
         for thread in &state.threads {
             let of_table = thread.of_table.lock();
@@ -161,6 +200,11 @@ impl Collector for Board {
         }
         let sheets: Vec<&Sheet> = state.threads.iter().map(|thread| &thread.sheet).collect();
         let mut families = fixed(&sheets);
+        families.push(family(
+            &OVERFLOWS,
+            proto::MetricType::COUNTER,
+            vec![overflows],
+        ));
         families.push(histogram(&sheets));
         families.extend(named(sums));
         families

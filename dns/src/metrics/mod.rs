@@ -74,6 +74,12 @@ impl Metrics {
     pub(crate) fn counters(self: &Arc<Self>) -> Counters {
         Counters::new(self.board.clone())
     }
+
+    /// Adds what `tell` says to the datagrams that were dropped before we saw them: a number that only grows
+    /// and may wrap; `None` when there is nobody left to ask.
+    pub(crate) fn overflows(&self, tell: impl Fn() -> Option<u32> + Send + 'static) {
+        self.board.overflows(Box::new(tell));
+    }
 }
 
 fn one<C: Collector + Clone + 'static>(

@@ -323,3 +323,28 @@ pub(super) fn ignore_path_mtu(socket: &UdpSocket, is_v6: bool) -> io::Result<()>
         Err(io::Error::last_os_error())
     }
 }
+
+/// How many datagrams the system has dropped because this socket's buffer was full; it wraps.
+pub(super) fn dropped(socket: &UdpSocket) -> io::Result<u32> {
+    /// Of `include/uapi/linux/sock_diag.h`: SK_MEMINFO_DROPS, and how many values there are.
+    const DROPS: usize = 8;
+    const VALUES: usize = 9;
+    let mut values = [0_u32; VALUES];
+    let mut length = size_of_val(&values) as libc::socklen_t;
+    // SAFETY: the system writes at most `length` octets into the values, which are alive during the call, and
+    // any octets are a value.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            values.as_mut_ptr().cast(),
+            &mut length,
+        )
+    };
+    if result == 0 {
+        Ok(values.get(DROPS).copied().unwrap_or(0))
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

@@ -60,6 +60,12 @@ impl Workers {
         let pinned = cores.len() > 1 && hands.len() > 1;
         for (i, hand) in hands.into_iter().enumerate() {
             let sockets: Vec<_> = hand.iter().map(|(socket, _)| socket.clone()).collect();
+            for socket in &sockets {
+                // The metrics outlive the sockets.
+                let socket = Arc::downgrade(socket);
+                let tell = move || mailbox::dropped(&*socket.upgrade()?).ok();
+                shared.metrics.overflows(tell);
+            }
             workers.sockets.extend(sockets);
             let (shared, stop) = (shared.clone(), workers.stop.clone());
             let core = cores

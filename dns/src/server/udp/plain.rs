@@ -71,3 +71,8 @@ impl Mailbox {
 pub(super) fn ignore_path_mtu(_socket: &UdpSocket, _is_v6: bool) -> io::Result<()> {
     Ok(())
 }
+
+/// Not told here.
+pub(super) fn dropped(_socket: &UdpSocket) -> io::Result<u32> {
+    Ok(0)
+}
