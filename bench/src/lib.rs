@@ -20,7 +20,7 @@ pub mod generate;
 pub mod load;
 pub mod origin;
 pub mod policies;
-mod ports;
+pub mod ports;
 pub mod procfs;
 pub mod record;
 pub mod report;
