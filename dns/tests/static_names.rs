@@ -239,6 +239,20 @@ fn rfc1034_cname_chains_are_followed_within_our_zones() {
 }
 
 #[test]
+fn rfc1034_4_3_2_an_alias_into_a_delegation_ends_with_a_referral() {
+    let text = "@ 300 SOA ns1 h 1 2 3 4 30\n@ 300 NS ns1\nto 300 CNAME www.kid\n\
+                kid 300 NS ns.kid\nns.kid 300 A 192.0.2.9\n";
+    let world = snapshot(Zones::build(vec![zone("example", text)], Vec::new()).expect("zones"));
+    let expected = [
+        "NOERROR aa",
+        "an to.example. 300 CNAME www.kid.example.",
+        "au kid.example. 300 NS ns.kid.example.",
+        "ad ns.kid.example. 300 A 192.0.2.9",
+    ];
+    check(&world, "to.example. A", &expected);
+}
+
+#[test]
 fn a_chain_ends_after_eight_links_and_a_circle_after_one_round() {
     let mut text = String::from(
         "@ 300 SOA ns1 h 1 2 3 4 30\n@ 300 NS ns1\nround 300 CNAME x.wild\n*.wild 300 CNAME round\n",

@@ -77,8 +77,8 @@ fn zone_spec(zone: &checked::Zone) -> Result<dns::ZoneSpec, (PathBuf, std::io::E
         None => None,
     };
     let soa = zone.soa.as_ref().map(|soa| dns::SoaSpec {
-        mname: soa.mname.clone(),
-        rname: soa.rname.clone(),
+        mname: written(&soa.mname),
+        rname: written(&soa.rname),
         serial: soa.serial,
         refresh: soa.refresh,
         retry: soa.retry,
@@ -87,9 +87,9 @@ fn zone_spec(zone: &checked::Zone) -> Result<dns::ZoneSpec, (PathBuf, std::io::E
     });
     let records = zone.records.iter().enumerate();
     Ok(dns::ZoneSpec {
-        apex: zone.apex.clone(),
+        apex: written(&zone.apex),
         soa,
-        ns: zone.ns.clone(),
+        ns: zone.ns.iter().map(|name| written(name)).collect(),
         ttl: None,
         master_file,
         records: records
@@ -97,6 +97,11 @@ fn zone_spec(zone: &checked::Zone) -> Result<dns::ZoneSpec, (PathBuf, std::io::E
             .collect(),
         serial: None,
     })
+}
+
+/// A name of the config as text: there it has no last dot, so the root's is empty.
+fn written(name: &str) -> String {
+    if name.is_empty() { "." } else { name }.to_owned()
 }
 
 /// How a record is called until its place in the config is looked up again.

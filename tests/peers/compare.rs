@@ -2,7 +2,7 @@
 
 use crate::ask::{Asker, Over, Question};
 use crate::chance::{Chance, seed};
-use crate::explained::{EXPLAINED, Explained};
+use crate::explained::{Case, EXPLAINED, Explained};
 use crate::message::{Message, TC};
 use crate::questions::questions;
 use crate::servers::{Running, Who};
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// How many questions each world is asked.
 const QUESTIONS: usize = 4_000;
+/// With it, everything that is explained comes up.
+const SEED: u64 = 4;
 /// How many differences a failing test shows.
 const SHOWN: usize = 12;
 
@@ -23,7 +25,7 @@ fn static_zones_are_answered_as_by_knot_nsd_and_bind() {
         .into_iter()
         .filter(|who| who.is_here())
         .collect();
-    let seed = seed(4);
+    let seed = seed(SEED);
     let mut used = BTreeMap::new();
     for (i, draw) in [several, root].into_iter().enumerate() {
         let mut chance = Chance::new(seed + i as u64);
@@ -31,7 +33,7 @@ fn static_zones_are_answered_as_by_knot_nsd_and_bind() {
         let asked = questions(&world, &mut chance, QUESTIONS);
         one_world(&world, &asked, &peers, seed, &mut used);
     }
-    if peers.len() == 3 {
+    if peers.len() == 3 && seed == SEED {
         let unused: Vec<&str> = EXPLAINED
             .iter()
             .map(|one| one.why)
@@ -65,7 +67,7 @@ fn one_world(
             let theirs = both[1].ask(question);
             let (question, ours, theirs) = whole(question, ours.clone(), theirs, &mut both);
             match (ours, theirs) {
-                (Ok(ours), Ok(theirs)) => match explain(*who, &question, &ours, &theirs) {
+                (Ok(ours), Ok(theirs)) => match explain(*who, world, &question, &ours, &theirs) {
                     Ok(whys) => whys
                         .into_iter()
                         .for_each(|why| *used.entry(why).or_default() += 1),
@@ -127,17 +129,19 @@ fn ask_all(server: &Running, asked: &[Question]) -> Said {
 /// What differs, after what is explained: the explanations that were needed, or what is left.
 fn explain(
     who: Who,
+    world: &World,
     question: &Question,
     ours: &Message,
     theirs: &Message,
 ) -> Result<Vec<&'static str>, String> {
     let (mut a, mut b) = (comparable(ours), comparable(theirs));
+    let case = Case { question, world };
     let mut whys = Vec::new();
     for Explained { why, whose, bend } in EXPLAINED {
         if a == b {
             break;
         }
-        if whose.contains(&who) && bend(question, &mut a, &mut b) {
+        if whose.contains(&who) && bend(&case, &mut a, &mut b) {
             whys.push(*why);
         }
     }

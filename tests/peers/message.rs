@@ -246,6 +246,16 @@ impl<'a> Reader<'a> {
                 data.extend(self.name()?.wire());
             }
         }
+        if rtype == 35 {
+            // A NAPTR's name comes as it was written, and is lowered here: order, preference, three texts, the name.
+            data.extend_from_slice(self.take(4)?);
+            for _ in 0..3 {
+                let length = self.take(1)?[0];
+                data.push(length);
+                data.extend_from_slice(self.take(usize::from(length))?);
+            }
+            data.extend(self.name()?.wire());
+        }
         let rest = end
             .checked_sub(self.at)
             .ok_or("a name leads beyond its record")?;

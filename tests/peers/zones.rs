@@ -74,7 +74,7 @@ const OUTSIDE: [&str; 4] = ["elsewhere.example", "ns.example.net", "test", "a.b.
 
 /// How many names a zone has, about.
 const NAMES: usize = 90;
-const DNAMES: bool = false;
+const DNAMES: bool = true;
 const APEXES: [&str; 4] = ["one.test", "two.test", "child.one.test", "a.two.test"];
 
 /// Several zones beside each other, two of them below another.
@@ -155,6 +155,12 @@ impl Draft {
         None
     }
 
+    /// Whether another zone here begins at or above it: what a parent says in there has no meaning.
+    fn is_elsewhere(&self, name: &Name) -> bool {
+        let mut apexes = APEXES.iter().map(|apex| Name::plain(apex));
+        name == &self.apex || apexes.any(|apex| apex != self.apex && apex.is_within(&self.apex) && name.is_within(&apex))
+    }
+
     fn has_below(&self, name: &Name) -> bool {
         self.nodes
             .keys()
@@ -163,7 +169,11 @@ impl Draft {
 
     /// One more name.
     fn grow(&mut self, chance: &mut Chance, others: &[Name]) {
-        let parent = chance.pick(&self.order).clone();
+        // Most lie near the apex, where they are in each other's way.
+        let parent = match chance.percent(50) {
+            true => chance.pick(&self.order[..self.order.len().min(12)]).clone(),
+            false => chance.pick(&self.order).clone(),
+        };
         let label: &[u8] = if chance.percent(14) {
             b"*" as &[u8]
         } else {
@@ -176,7 +186,7 @@ impl Draft {
         };
         let lowered = name.lowered();
         let taken = self.nodes.keys().any(|other| other.lowered() == lowered);
-        if taken || !name.fits() || name == self.apex || self.above(&name).is_some() {
+        if taken || !name.fits() || self.is_elsewhere(&lowered) || self.above(&name).is_some() {
             return;
         }
         let is_wildcard = label == b"*";
