@@ -318,12 +318,19 @@ impl<'a> Lookup<'a, '_> {
         else {
             return Next::Done;
         };
-        self.answer.answer.push(Record {
-            owner: Owner::Zone(above.name),
-            rtype: RType::DNAME,
-            ttl: dname.ttl,
-            data: Data::Wire(target),
-        });
+        let is_here = |record: &Record<'_>| {
+            record.rtype == RType::DNAME
+                && matches!(record.owner, Owner::Zone(name) if name == above.name)
+        };
+        // One that moves a name twice is still one record (RFC 2181 §5).
+        if !self.answer.answer.iter().any(is_here) {
+            self.answer.answer.push(Record {
+                owner: Owner::Zone(above.name),
+                rtype: RType::DNAME,
+                ttl: dname.ttl,
+                data: Data::Wire(target),
+            });
+        }
         let Some(moved) = self
             .answer
             .names

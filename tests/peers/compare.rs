@@ -167,7 +167,9 @@ fn comparable(message: &Message) -> Message {
 fn holds_its_word(rhumb: &Running, asked: &[Question], ours: &Said, seed: u64) {
     let mut asker = Asker::new(rhumb.address);
     for (question, answer) in asked.iter().zip(ours) {
-        let about = || format!("RHUMB_SEED={seed}: {question:?}: {answer:?}");
+        let Question { name, rtype, over, .. } = question;
+        let shown = answer.as_ref().map_or_else(Clone::clone, ToString::to_string);
+        let about = || format!("RHUMB_SEED={seed}: {name} TYPE{rtype} {over:?}:\n{shown}");
         let answer = answer.as_ref().unwrap_or_else(|_| panic!("{}", about()));
         let encoded = question.encode(0);
         assert!(encoded[12..].starts_with(&answer.question), "{}", about());

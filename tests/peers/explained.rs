@@ -24,16 +24,23 @@ pub struct Explained {
 }
 
 const SERVFAIL: u16 = 2;
+const YXDOMAIN: u16 = 6;
 /// How many aliases we follow; the last one's target is not looked at.
-const OUR_CHAIN: usize = 9;
-/// How many Knot follows.
+const OUR_CHAIN: usize = 17;
+/// How many Knot follows, and after how many BIND gives up.
 const KNOTS_CHAIN: usize = 5;
+const BINDS_CHAIN: usize = 12;
 
 pub const EXPLAINED: &[Explained] = &[
     Explained {
         why: "RFC 8482 §4.2: ANY is answered with HINFO here; the others answer with one set or all",
         whose: &[Who::Knot, Who::Nsd, Who::Bind],
         bend: any,
+    },
+    Explained {
+        why: "RFC 8482 §4.1: ANY below a DNAME is answered with the alias that it makes; these go on to its target",
+        whose: &[Who::Knot, Who::Nsd],
+        bend: any_renamed,
     },
     Explained {
         why: "RFC 1034 §4.3.2 step 3a: an alias is followed into every zone that is here; these stay in the first",
@@ -46,19 +53,24 @@ pub const EXPLAINED: &[Explained] = &[
         bend: nsec,
     },
     Explained {
-        why: "No RFC bounds a chain: we follow eight aliases and leave the rest to the resolver; this one gives up (SERVFAIL)",
+        why: "No RFC bounds a chain: this one gives up after eleven aliases, or in a circle (SERVFAIL)",
         whose: &[Who::Bind],
         bend: gives_up,
     },
     Explained {
-        why: "No RFC bounds a chain: we follow eight aliases and leave the rest to the resolver; these follow more",
-        whose: &[Who::Nsd, Who::Bind],
+        why: "No RFC bounds a chain: we follow sixteen aliases and leave the rest to the resolver; this one follows more",
+        whose: &[Who::Nsd],
         bend: longer_chain,
     },
     Explained {
         why: "No RFC bounds a chain: this one follows five aliases",
         whose: &[Who::Knot],
         bend: shorter_chain,
+    },
+    Explained {
+        why: "RFC 6672 §2.2: a name that a DNAME makes too long is YXDOMAIN; this one goes on as if there were none",
+        whose: &[Who::Knot],
+        bend: too_long,
     },
     Explained {
         why: "RFC 1034 §4.3.2 step 6: what else may be useful is for the server to say; we add nothing to an answer",
@@ -104,6 +116,16 @@ fn any(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
     theirs.answer.retain(|one| one.owner != minimal.owner);
     theirs.additional.clear();
     true
+}
+
+fn any_renamed(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
+    let is_renamed = ours.answer.iter().any(|one| one.rtype == rtype("DNAME"));
+    let more = theirs.answer.is_superset(&ours.answer);
+    let explained = case.question.rtype == rtype("ANY") && ours.rcode == 0 && is_renamed && more;
+    if explained {
+        *ours = theirs.clone();
+    }
+    explained
 }
 
 /// The apex of the zone a name is in.
@@ -178,12 +200,25 @@ fn nsec(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
 fn gives_up(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
     let names = chain(case, ours);
     let circle = names.last().and_then(|name| target(ours, name)).is_some();
+    let aliases = theirs.answer.iter().filter(|one| one.rtype == rtype("CNAME"));
     let explained = theirs.rcode == SERVFAIL
-        && ours.rcode == 0
-        && (circle || ours.answer.len() == OUR_CHAIN)
-        && theirs.answer.is_superset(&ours.answer);
+        && ours.rcode != SERVFAIL
+        && (circle || aliases.count() >= BINDS_CHAIN)
+        && theirs.answer.is_subset(&ours.answer);
     if explained {
         *ours = theirs.clone();
+    }
+    explained
+}
+
+fn too_long(_: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
+    let explained = ours.rcode == YXDOMAIN;
+    if explained {
+        theirs.rcode = YXDOMAIN;
+        theirs.authority.clear();
+        theirs
+            .answer
+            .retain(|one| [rtype("DNAME"), rtype("CNAME")].contains(&one.rtype));
     }
     explained
 }

@@ -362,7 +362,7 @@ fn circles(drafts: &mut [Draft]) {
     alias(1, "loop.two.test", "loop.one.test");
     alias(0, "*.self.one.test", "x.self.one.test");
     alias(0, "*.grow.one.test", "x.y.grow.one.test");
-    for length in [3, 7, 8, 9, 16] {
+    for length in [3, 6, 11, 13, 16, 17, 20] {
         for link in 0..length {
             let target = match link + 1 == length {
                 true => "ns1.two.test".to_owned(),
