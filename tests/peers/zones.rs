@@ -91,6 +91,7 @@ pub fn several(chance: &mut Chance) -> World {
     }
     // One child is known to its parent, the other is not: an operator forgets.
     drafts[0].delegate(&Name::plain("child.one.test"), &["ns1.child.one.test."]);
+    servers(&mut drafts[0]);
     circles(&mut drafts);
     World::of(drafts)
 }
@@ -347,6 +348,22 @@ fn data(chance: &mut Chance, names: &[Name]) -> Vec<String> {
         records.extend(set);
     }
     records
+}
+
+/// Delegations that a small datagram does not take, and whose server only a wildcard has an address for.
+fn servers(draft: &mut Draft) {
+    let fat = Name::plain("fat.one.test");
+    let names: Vec<String> = (0..9).map(|i| format!("server-{i}.fat.one.test.")).collect();
+    let texts: Vec<&str> = names.iter().map(String::as_str).collect();
+    draft.delegate(&fat, &texts);
+    for (i, name) in names.iter().enumerate() {
+        let name = Name::plain(name);
+        draft.glue.push((name.clone(), format!("A 203.0.113.{i}")));
+        draft.glue.push((name, format!("AAAA 2001:db8::{i:x}")));
+    }
+    let wild = Name::plain("*.wild.one.test");
+    draft.put(wild, Kind::Data, vec!["A 192.0.2.7".to_owned()]);
+    draft.delegate(&Name::plain("far.one.test"), &["ns.wild.one.test."]);
 }
 
 /// Circles of aliases: from zone to zone, and through a wildcard; and chains of known lengths.
