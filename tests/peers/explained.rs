@@ -43,14 +43,14 @@ pub const EXPLAINED: &[Explained] = &[
         bend: any_renamed,
     },
     Explained {
-        why: "RFC 1034 §4.3.2 step 3a: an alias is followed into every zone that is here; these stay in the first",
-        whose: &[Who::Knot, Who::Bind],
-        bend: other_zone,
-    },
-    Explained {
         why: "RFC 4034 §4: NSEC may lie beside an alias, and these look for it there; unsigned, the alias is the answer",
         whose: &[Who::Knot, Who::Bind],
         bend: nsec,
+    },
+    Explained {
+        why: "RFC 1034 §4.3.2 step 3a: an alias is followed into every zone that is here; these stay in the first",
+        whose: &[Who::Knot, Who::Bind],
+        bend: other_zone,
     },
     Explained {
         why: "No RFC bounds a chain: this one gives up after eleven aliases, or in a circle (SERVFAIL)",
@@ -93,9 +93,9 @@ pub const EXPLAINED: &[Explained] = &[
         bend: beside,
     },
     Explained {
-        why: "RFC 9471 §3: all glue of a referral's own servers goes with it; this one leaves out what does not fit",
-        whose: &[Who::Knot, Who::Bind],
-        bend: less_glue,
+        why: "RFC 9471 §2.2: addresses of servers beside the delegation go with it as far as they fit",
+        whose: &[Who::Knot, Who::Nsd, Who::Bind],
+        bend: as_far_as_they_fit,
     },
     Explained {
         why: "RFC 2308 §3: the SOA of a denial has its negative TTL; this one says 0 where the SOA was asked for",
@@ -295,14 +295,19 @@ fn beside(_: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
     ours.additional.len() < before
 }
 
-fn less_glue(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
-    let less = theirs.additional.len() < ours.additional.len()
-        && theirs.additional.is_subset(&ours.additional);
-    let explained = case.question.over != Over::Tcp && !theirs.is(AA) && less;
-    if explained {
-        theirs.additional = ours.additional.clone();
+fn as_far_as_they_fit(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
+    let servers = |one: &&crate::message::Record| one.rtype == rtype("NS");
+    let Some(cut) = theirs.authority.iter().find(servers) else {
+        return false;
+    };
+    let cut = cut.owner.clone();
+    let before = ours.additional.len() + theirs.additional.len();
+    if case.question.over == Over::Tcp {
+        return false;
     }
-    explained
+    ours.additional.retain(|one| one.owner.is_within(&cut));
+    theirs.additional.retain(|one| one.owner.is_within(&cut));
+    ours.additional.len() + theirs.additional.len() < before
 }
 
 fn zero_ttl(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {

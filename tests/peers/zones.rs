@@ -146,14 +146,9 @@ impl Draft {
 
     /// The kind of the name or of what is above it, where that takes all that is below.
     fn above(&self, name: &Name) -> Option<Kind> {
-        let mut at = name.clone();
-        while at != self.apex {
-            match self.nodes.get(&at).map(|node| node.0) {
-                Some(kind @ (Kind::Cut | Kind::Renamed)) => return Some(kind),
-                _ => at = at.parent(),
-            }
-        }
-        None
+        let takes = |kind: Kind| matches!(kind, Kind::Cut | Kind::Renamed);
+        let found = self.nodes.iter().find(|(other, (kind, _))| takes(*kind) && name.is_within(other));
+        found.map(|(_, (kind, _))| *kind)
     }
 
     /// Whether another zone here begins at or above it: what a parent says in there has no meaning.
@@ -360,6 +355,16 @@ fn servers(draft: &mut Draft) {
         let name = Name::plain(name);
         draft.glue.push((name.clone(), format!("A 203.0.113.{i}")));
         draft.glue.push((name, format!("AAAA 2001:db8::{i:x}")));
+    }
+    // The same beside the delegation, where a part of the addresses will do.
+    let texts: Vec<String> = (0..9).map(|i| format!("server-{i}.beside.one.test.")).collect();
+    for (i, server) in texts.iter().enumerate() {
+        let records = vec![format!("A 203.0.113.{i}"), format!("AAAA 2001:db8::{i:x}")];
+        draft.put(Name::plain(server), Kind::Data, records);
+    }
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for i in 0..20 {
+        draft.delegate(&Name::plain(&format!("lean-{i}.one.test")), &texts);
     }
     let wild = Name::plain("*.wild.one.test");
     draft.put(wild, Kind::Data, vec!["A 192.0.2.7".to_owned()]);
