@@ -3,7 +3,7 @@
 use crate::message::Message;
 use crate::name::Name;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 /// How long an answer is waited for, and how often a question is asked.
@@ -29,9 +29,23 @@ pub struct Question {
     pub dnssec: bool,
     /// RD.
     pub recursion: bool,
+    /// Client subnet: the address, cut to so many bits (RFC 7871).
+    pub subnet: Option<(IpAddr, u8)>,
 }
 
 impl Question {
+    /// A plain one.
+    pub fn new(name: Name, rtype: u16, over: Over) -> Self {
+        Self {
+            name,
+            rtype,
+            over,
+            dnssec: false,
+            recursion: false,
+            subnet: None,
+        }
+    }
+
     /// The message with this id.
     pub fn encode(&self, id: u16) -> Vec<u8> {
         let payload = match self.over {
@@ -49,10 +63,39 @@ impl Question {
         if let Some(payload) = payload {
             out.extend([0, 0, 41]);
             out.extend(payload.to_be_bytes());
-            out.extend([0, 0, if self.dnssec { 0x80 } else { 0 }, 0, 0, 0]);
+            out.extend([0, 0, if self.dnssec { 0x80 } else { 0 }, 0]);
+            let option = self.subnet.map(subnet_option).unwrap_or_default();
+            out.extend((option.len() as u16).to_be_bytes());
+            out.extend(option);
         }
         out
     }
+}
+
+/// The address with all but its first bits cleared.
+pub fn masked(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32)));
+            Ipv4Addr::from(u32::from(v4) & mask.unwrap_or(0)).into()
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128)));
+            Ipv6Addr::from(u128::from(v6) & mask.unwrap_or(0)).into()
+        }
+    }
+}
+
+/// RFC 7871 §6: family, source prefix, scope 0, and as many octets as the prefix needs.
+fn subnet_option((address, bits): (IpAddr, u8)) -> Vec<u8> {
+    let (family, octets) = match masked(address, bits) {
+        IpAddr::V4(v4) => (1, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (2, v6.octets().to_vec()),
+    };
+    let octets = &octets[..usize::from(bits.div_ceil(8))];
+    let mut option = vec![0, 8, 0, 4 + octets.len() as u8, 0, family, bits, 0];
+    option.extend_from_slice(octets);
+    option
 }
 
 /// A client of one server.

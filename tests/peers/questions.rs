@@ -85,5 +85,6 @@ fn question(name: Name, chance: &mut Chance) -> Question {
         over,
         dnssec: chance.percent(25),
         recursion: chance.percent(30),
+        subnet: None,
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::ask::{Asker, Over, Question};
 use crate::message::rtype;
+use crate::name::Name;
 use crate::zones::World;
 use bench::compare::{Launch, Programs, Server, path_of};
 use std::fmt::Write;
@@ -25,6 +26,7 @@ pub enum Who {
     Knot,
     Nsd,
     Bind,
+    Gdnsd,
 }
 
 impl Who {
@@ -35,6 +37,7 @@ impl Who {
             Self::Knot => ("knotd", "--version"),
             Self::Nsd => ("nsd", "-v"),
             Self::Bind => ("named", "-v"),
+            Self::Gdnsd => ("gdnsd", "-V"),
         }
     }
 
@@ -56,7 +59,6 @@ impl Who {
 
 /// A server that runs.
 pub struct Running {
-    pub who: Who,
     pub address: SocketAddr,
     pub server: Server,
     _folder: TempDir,
@@ -65,9 +67,31 @@ pub struct Running {
 impl Running {
     /// Starts it with the zones of a world; waits until it answers for the first of them.
     pub fn start(who: Who, world: &World) -> Self {
+        let configure = |folder: &Path, at: SocketAddr| {
+            for (i, zone) in world.zones.iter().enumerate() {
+                write(folder, &format!("{i}.zone"), &zone.text)?;
+            }
+            match who {
+                Who::Rhumb => rhumb(folder, at, world),
+                Who::Knot => knot(folder, at, world),
+                Who::Nsd => nsd(folder, at, world),
+                Who::Bind => bind(folder, at, world),
+                Who::Gdnsd => Err("it is not asked about static zones".to_owned()),
+            }
+        };
+        Self::configured(who, &world.zones[0].apex, configure)
+    }
+
+    /// Starts it with what `configure` writes into its folder, which gives the arguments of its program; waits until it
+    /// answers for this zone.
+    pub fn configured(
+        who: Who,
+        apex: &Name,
+        configure: impl Fn(&Path, SocketAddr) -> Result<Vec<String>, String>,
+    ) -> Self {
         let mut why = String::new();
         for _ in 0..STARTS {
-            match Self::try_start(who, world) {
+            match Self::try_start(who, apex, &configure) {
                 Ok(running) => return running,
                 Err(error) => why = error,
             }
@@ -75,38 +99,26 @@ impl Running {
         panic!("{who:?} does not start: {why}");
     }
 
-    fn try_start(who: Who, world: &World) -> Result<Self, String> {
+    fn try_start(
+        who: Who,
+        apex: &Name,
+        configure: &impl Fn(&Path, SocketAddr) -> Result<Vec<String>, String>,
+    ) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let address = bench::ports::free().map_err(|error| error.to_string())?;
-        for (i, zone) in world.zones.iter().enumerate() {
-            write(folder.path(), &format!("{i}.zone"), &zone.text)?;
-        }
         let program = who.path().ok_or("it is not here")?;
-        let args = match who {
-            Who::Rhumb => rhumb(folder.path(), address, world)?,
-            Who::Knot => knot(folder.path(), address, world)?,
-            Who::Nsd => nsd(folder.path(), address, world)?,
-            Who::Bind => bind(folder.path(), address, world)?,
-        };
-        let launch = Launch::new(&program, args);
+        let launch = Launch::new(&program, configure(folder.path(), address)?);
         let mut server =
             Server::start(&launch, folder.path(), None).map_err(|error| error.to_string())?;
-        let apex = Question {
-            name: world.zones[0].apex.clone(),
-            rtype: rtype("SOA"),
-            over: Over::Tcp,
-            dnssec: false,
-            recursion: false,
-        };
+        let question = Question::new(apex.clone(), rtype("SOA"), Over::Udp(Some(512)));
         let ready = || {
             let mut asker = Asker::new(address);
-            asker.ask(&apex).is_ok_and(|answer| answer.rcode == 0)
+            asker.ask(&question).is_ok_and(|answer| answer.rcode == 0)
         };
         server
             .wait_ready(PATIENCE, ready)
             .map_err(|error| error.to_string())?;
         Ok(Self {
-            who,
             address,
             server,
             _folder: folder,
@@ -114,7 +126,7 @@ impl Running {
     }
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> Result<String, String> {
+pub fn write(folder: &Path, name: &str, text: &str) -> Result<String, String> {
     let path = folder.join(name);
     std::fs::write(&path, text).map_err(|error| error.to_string())?;
     Ok(path.display().to_string())
