@@ -104,11 +104,7 @@ fn whole(
     ours: Result<Message, String>,
     theirs: Result<Message, String>,
     [rhumb, peer]: &mut [Asker; 2],
-) -> (
-    Question,
-    Result<Message, String>,
-    Result<Message, String>,
-) {
+) -> (Question, Result<Message, String>, Result<Message, String>) {
     let truncated = |one: &Result<Message, String>| one.as_ref().is_ok_and(|one| one.is(TC));
     if !truncated(&ours) && !truncated(&theirs) {
         return (question.clone(), ours, theirs);
@@ -167,8 +163,12 @@ fn comparable(message: &Message) -> Message {
 fn holds_its_word(rhumb: &Running, asked: &[Question], ours: &Said, seed: u64) {
     let mut asker = Asker::new(rhumb.address);
     for (question, answer) in asked.iter().zip(ours) {
-        let Question { name, rtype, over, .. } = question;
-        let shown = answer.as_ref().map_or_else(Clone::clone, ToString::to_string);
+        let Question {
+            name, rtype, over, ..
+        } = question;
+        let shown = answer
+            .as_ref()
+            .map_or_else(Clone::clone, ToString::to_string);
         let about = || format!("RHUMB_SEED={seed}: {name} TYPE{rtype} {over:?}:\n{shown}");
         let answer = answer.as_ref().unwrap_or_else(|_| panic!("{}", about()));
         let encoded = question.encode(0);
@@ -189,7 +189,11 @@ fn holds_its_word(rhumb: &Running, asked: &[Question], ours: &Said, seed: u64) {
         let size = whole.size - if payload.is_none() { 11 } else { 0 };
         let all = answer.additional == whole.additional;
         assert!(!answer.is(TC) || size > limit, "{}\n{whole}", about());
-        assert!(answer.is(TC) || !all || size <= limit, "{}\n{whole}", about());
+        assert!(
+            answer.is(TC) || !all || size <= limit,
+            "{}\n{whole}",
+            about()
+        );
         if !answer.is(TC) {
             let sections = |m: &Message| (m.rcode, m.answer.clone(), m.authority.clone());
             // RFC 9471 §2.2: only addresses beside a delegation may be left out.

@@ -177,9 +177,9 @@ fn other_zone(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool
     };
     // What both say of the aliases up to there is still held against each other.
     for message in [&mut *ours, &mut *theirs] {
-        message.answer.retain(|one| {
-            one.rtype == rtype("CNAME") && names[..left].contains(&one.owner)
-        });
+        message
+            .answer
+            .retain(|one| one.rtype == rtype("CNAME") && names[..left].contains(&one.owner));
         message.authority.clear();
         message.additional.clear();
         message.rcode = 0;
@@ -200,7 +200,10 @@ fn nsec(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
 fn gives_up(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
     let names = chain(case, ours);
     let circle = names.last().and_then(|name| target(ours, name)).is_some();
-    let aliases = theirs.answer.iter().filter(|one| one.rtype == rtype("CNAME"));
+    let aliases = theirs
+        .answer
+        .iter()
+        .filter(|one| one.rtype == rtype("CNAME"));
     let explained = theirs.rcode == SERVFAIL
         && ours.rcode != SERVFAIL
         && (circle || aliases.count() >= BINDS_CHAIN)
@@ -256,9 +259,14 @@ fn useful(_: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
 
 fn ds_without_parent(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
     let names = chain(case, ours);
-    let apex = names.last().filter(|name| zone(case.world, name) == Some(name));
+    let apex = names
+        .last()
+        .filter(|name| zone(case.world, name) == Some(name));
     let denied = |message: &Message| {
-        let soa = message.authority.iter().find(|one| one.rtype == rtype("SOA"));
+        let soa = message
+            .authority
+            .iter()
+            .find(|one| one.rtype == rtype("SOA"));
         soa.map(|one| one.owner.clone())
     };
     let explained = case.question.rtype == rtype("DS")

@@ -19,7 +19,8 @@ const NETWORKS: usize = 50_000;
 const SCOPES: usize = 4_000;
 const NEIGHBOURS: usize = 4;
 
-const ZONE: &str = "$TTL 60\n@ SOA ns1 hostmaster 1 7200 1800 259200 60\n@ NS ns1\nns1 A 127.0.0.1\n";
+const ZONE: &str =
+    "$TTL 60\n@ SOA ns1 hostmaster 1 7200 1800 259200 60\n@ NS ns1\nns1 A 127.0.0.1\n";
 
 #[test]
 fn fifty_thousand_networks_get_the_answer_of_gdnsd_and_a_scope_that_is_true() {
@@ -46,7 +47,11 @@ fn fifty_thousand_networks_get_the_answer_of_gdnsd_and_a_scope_that_is_true() {
             alike += 1;
         } else {
             // Only a network that lies in several places may be answered as any of them.
-            assert!(is_divided(&geo, question), "{}:\n{ours}gdnsd:\n{theirs}", about());
+            assert!(
+                is_divided(&geo, question),
+                "{}:\n{ours}gdnsd:\n{theirs}",
+                about()
+            );
             divided += 1;
         }
         match ours.scope.cmp(&theirs.scope) {
@@ -59,7 +64,10 @@ fn fifty_thousand_networks_get_the_answer_of_gdnsd_and_a_scope_that_is_true() {
             assert_eq!(found, None, "{}:\n{ours}", about());
         }
     }
-    assert!(alike * 100 > NETWORKS * 95, "only {alike} answers are alike");
+    assert!(
+        alike * 100 > NETWORKS * 95,
+        "only {alike} answers are alike"
+    );
     eprintln!(
         "{alike} of {NETWORKS} answers alike, {divided} differ where the network lies in several places; \
          our scope is wider than gdnsd's {wider} times and narrower {narrower} times"
@@ -127,12 +135,15 @@ fn is_divided(geo: &LocationTable, question: &Question) -> bool {
 /// A for networks of the whole map, half of them IPv6, most as long as resolvers tell them (RFC 7871 §11.1).
 fn questions(geo: &LocationTable, chance: &mut Chance) -> Vec<Question> {
     let networks = networks(geo);
-    let (v4, v6): (Vec<_>, Vec<_>) = networks.iter().partition(|(net, _)| net.addr().is_ipv4());
+    let (v4, v6): (Vec<_>, Vec<_>) = networks
+        .iter()
+        .map(|(net, _)| *net)
+        .partition(|net| net.addr().is_ipv4());
     let mut all = Vec::with_capacity(NETWORKS);
     while all.len() < NETWORKS {
         let network = match chance.percent(50) {
-            true => chance.pick(&v4).0,
-            false => chance.pick(&v6).0,
+            true => *chance.pick(&v4),
+            false => *chance.pick(&v6),
         };
         let tail = u128::from(chance.draw()) << 64 | u128::from(chance.draw());
         let address = with_tail(network.addr(), network.prefix_len(), tail);

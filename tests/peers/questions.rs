@@ -9,9 +9,34 @@ use crate::zones::World;
 
 /// What is asked for, the likelier ones more than once.
 const ASKED: [&str; 28] = [
-    "A", "A", "A", "A", "AAAA", "AAAA", "NS", "NS", "SOA", "CNAME", "CNAME", "MX", "TXT", "TXT",
-    "DS", "DS", "DNAME", "SRV", "PTR", "CAA", "HINFO", "NAPTR", "TYPE65280", "DNSKEY", "NSEC",
-    "HTTPS", "ANY", "TLSA",
+    "A",
+    "A",
+    "A",
+    "A",
+    "AAAA",
+    "AAAA",
+    "NS",
+    "NS",
+    "SOA",
+    "CNAME",
+    "CNAME",
+    "MX",
+    "TXT",
+    "TXT",
+    "DS",
+    "DS",
+    "DNAME",
+    "SRV",
+    "PTR",
+    "CAA",
+    "HINFO",
+    "NAPTR",
+    "TYPE65280",
+    "DNSKEY",
+    "NSEC",
+    "HTTPS",
+    "ANY",
+    "TLSA",
 ];
 
 /// Labels put below a name that is there.

@@ -60,7 +60,7 @@ impl Who {
 /// A server that runs.
 pub struct Running {
     pub address: SocketAddr,
-    pub server: Server,
+    _server: Server,
     _folder: TempDir,
 }
 
@@ -120,7 +120,7 @@ impl Running {
             .map_err(|error| error.to_string())?;
         Ok(Self {
             address,
-            server,
+            _server: server,
             _folder: folder,
         })
     }
@@ -133,11 +133,7 @@ pub fn write(folder: &Path, name: &str, text: &str) -> Result<String, String> {
 }
 
 /// Each zone's name and file, as one server's config has them.
-fn zones(
-    world: &World,
-    folder: &Path,
-    mut line: impl FnMut(&str, &str) -> String,
-) -> String {
+fn zones(world: &World, folder: &Path, mut line: impl FnMut(&str, &str) -> String) -> String {
     let mut text = String::new();
     for (i, zone) in world.zones.iter().enumerate() {
         let file = folder.join(format!("{i}.zone")).display().to_string();
@@ -161,7 +157,9 @@ fn rhumb(folder: &Path, at: SocketAddr, world: &World) -> Result<Vec<String>, St
 
 fn knot(folder: &Path, at: SocketAddr, world: &World) -> Result<Vec<String>, String> {
     let zones = zones(world, folder, |apex, file| {
-        format!("  - domain: \"{apex}\"\n    file: \"{file}\"\n    zonefile-sync: -1\n    journal-content: none\n")
+        format!(
+            "  - domain: \"{apex}\"\n    file: \"{file}\"\n    zonefile-sync: -1\n    journal-content: none\n"
+        )
     });
     let (ip, port, here) = (at.ip(), at.port(), folder.display());
     let config = format!(

@@ -147,14 +147,20 @@ impl Draft {
     /// The kind of the name or of what is above it, where that takes all that is below.
     fn above(&self, name: &Name) -> Option<Kind> {
         let takes = |kind: Kind| matches!(kind, Kind::Cut | Kind::Renamed);
-        let found = self.nodes.iter().find(|(other, (kind, _))| takes(*kind) && name.is_within(other));
+        let found = self
+            .nodes
+            .iter()
+            .find(|(other, (kind, _))| takes(*kind) && name.is_within(other));
         found.map(|(_, (kind, _))| *kind)
     }
 
     /// Whether another zone here begins at or above it: what a parent says in there has no meaning.
     fn is_elsewhere(&self, name: &Name) -> bool {
         let mut apexes = APEXES.iter().map(|apex| Name::plain(apex));
-        name == &self.apex || apexes.any(|apex| apex != self.apex && apex.is_within(&self.apex) && name.is_within(&apex))
+        name == &self.apex
+            || apexes.any(|apex| {
+                apex != self.apex && apex.is_within(&self.apex) && name.is_within(&apex)
+            })
     }
 
     fn has_below(&self, name: &Name) -> bool {
@@ -319,10 +325,7 @@ fn data(chance: &mut Chance, names: &[Name]) -> Vec<String> {
         let name = chance.pick(names).clone();
         let n = chance.below(250);
         let set = match (first + i) % 14 {
-            0 => vec![
-                format!("A 198.51.100.{n}"),
-                format!("A 198.51.101.{n}"),
-            ],
+            0 => vec![format!("A 198.51.100.{n}"), format!("A 198.51.101.{n}")],
             1 => vec![format!("A 192.0.2.{n}")],
             2 => vec![format!("AAAA 2001:db8::{n:x}")],
             3 => vec![format!("MX 10 {name}"), "MX 20 mx.example.net.".to_owned()],
@@ -331,7 +334,9 @@ fn data(chance: &mut Chance, names: &[Name]) -> Vec<String> {
             6 => vec![format!("PTR {name}")],
             7 => vec!["CAA 0 issue \"ca.example.net; policy=ev\"".to_owned()],
             8 => vec!["HINFO \"PC\" \"none\"".to_owned()],
-            9 => vec![format!("NAPTR 10 20 \"u\" \"E2U+sip\" \"!^.*$!sip:x@y!\" {name}")],
+            9 => vec![format!(
+                "NAPTR 10 20 \"u\" \"E2U+sip\" \"!^.*$!sip:x@y!\" {name}"
+            )],
             10 => vec![format!("TYPE65280 \\# 3 0102{n:02x}")],
             11 => vec![format!("SSHFP 1 1 {:040x}", chance.draw())],
             12 => vec![format!("TLSA 3 1 1 {:064x}", chance.draw())],
@@ -348,7 +353,9 @@ fn data(chance: &mut Chance, names: &[Name]) -> Vec<String> {
 /// Delegations that a small datagram does not take, and whose server only a wildcard has an address for.
 fn servers(draft: &mut Draft) {
     let fat = Name::plain("fat.one.test");
-    let names: Vec<String> = (0..9).map(|i| format!("server-{i}.fat.one.test.")).collect();
+    let names: Vec<String> = (0..9)
+        .map(|i| format!("server-{i}.fat.one.test."))
+        .collect();
     let texts: Vec<&str> = names.iter().map(String::as_str).collect();
     draft.delegate(&fat, &texts);
     for (i, name) in names.iter().enumerate() {
@@ -357,7 +364,9 @@ fn servers(draft: &mut Draft) {
         draft.glue.push((name, format!("AAAA 2001:db8::{i:x}")));
     }
     // The same beside the delegation, where a part of the addresses will do.
-    let texts: Vec<String> = (0..9).map(|i| format!("server-{i}.beside.one.test.")).collect();
+    let texts: Vec<String> = (0..9)
+        .map(|i| format!("server-{i}.beside.one.test."))
+        .collect();
     for (i, server) in texts.iter().enumerate() {
         let records = vec![format!("A 203.0.113.{i}"), format!("AAAA 2001:db8::{i:x}")];
         draft.put(Name::plain(server), Kind::Data, records);
