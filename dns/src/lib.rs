@@ -21,6 +21,7 @@ mod fast;
 pub mod limit;
 mod logged;
 mod master;
+pub mod message;
 pub mod metrics;
 pub mod name;
 pub mod nsid;

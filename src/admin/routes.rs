@@ -2,6 +2,7 @@
 
 use super::metrics::RegionMetrics;
 use super::status::Status;
+use crate::cli::dns::why::{self, Asking};
 use crate::cli::explain::{explanation, unknown_service};
 use crate::daemon::State;
 use crate::daemon::conductor::Message;
@@ -39,6 +40,7 @@ pub async fn serve(
             get(|From(state): From<Arc<State>>| async move { Json(Status::new(&state)) }),
         )
         .route("/explain", get(explain))
+        .route("/query", get(query))
         .route("/failback", post(failback))
         .with_state(state);
     axum::serve(listener, router)
@@ -53,6 +55,7 @@ async fn index() -> &'static str {
      GET  /readyz     200 while it takes clients\n\
      GET  /status     JSON: generation, last reload, regions, endpoints\n\
      GET  /explain?service=NAME&client=ADDRESS[&plane=dns|http][&draw=N][&format=text|json]\n\
+     GET  /query?name=NAME&client=ADDRESS[&type=A][&subnet=CIDR][&transport=udp|tcp][&draw=N]\n\
      POST /failback?policy=NAME    a held failover returns to its first usable child\n"
 }
 
@@ -120,6 +123,56 @@ async fn explain(From(state): From<Arc<State>>, Query(ask): Query<Ask>) -> Respo
             let message = unknown_service(&snapshot, &ask.service);
             (StatusCode::NOT_FOUND, format!("{message}\n")).into_response()
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct AskName {
+    name: String,
+    client: IpAddr,
+    #[serde(default, rename = "type")]
+    rtype: Option<String>,
+    #[serde(default)]
+    subnet: Option<ipnet::IpNet>,
+    #[serde(default)]
+    transport: Option<String>,
+    #[serde(default)]
+    draw: u64,
+}
+
+impl AskName {
+    fn asking(&self) -> Result<Asking, String> {
+        let name = self
+            .name
+            .parse()
+            .map_err(|e| format!("name={}: {e}", self.name))?;
+        let rtype = self.rtype.as_deref().unwrap_or("A");
+        let rtype = rtype.parse().map_err(|e| format!("type={rtype}: {e}"))?;
+        let transport = self.transport.as_deref().unwrap_or("udp");
+        let transport = dns::Transport::ALL
+            .into_iter()
+            .find(|t| t.name() == transport);
+        Ok(Asking {
+            packet: why::ask(0, name, rtype, self.subnet).packet(),
+            client: self.client,
+            transport: transport.ok_or("transport: udp, tcp, dot, doh or doq")?,
+            draw: self.draw,
+        })
+    }
+}
+
+async fn query(From(state): From<Arc<State>>, Query(ask): Query<AskName>) -> Response {
+    let asking = match ask.asking() {
+        Ok(asking) => asking,
+        Err(message) => return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
+    };
+    match why::why(&state.reader.snapshot(), &asking) {
+        Some((_, why)) => Json(why).into_response(),
+        None => (
+            StatusCode::NOT_FOUND,
+            "there is no response to this query\n",
+        )
+            .into_response(),
     }
 }
 

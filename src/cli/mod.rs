@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod completions;
 mod demo;
+pub mod dns;
 pub mod explain;
 mod geoip;
 mod out;
@@ -53,6 +54,9 @@ enum Command {
     Check(check::Args),
     /// Say why a client gets what it gets, from a config or from a running PoP
     Explain(explain::Args),
+    /// Ask the DNS plane
+    #[command(subcommand)]
+    Dns(Box<dns::Command>),
     /// Ask the location table
     #[command(subcommand)]
     Geoip(geoip::Command),
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Dns(command) => dns::run(&command),
         Command::Geoip(command) => geoip::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Bench(command) => bench::run(&command),
