@@ -5,15 +5,14 @@
 //! octets.
 
 mod options;
-mod rdata;
 
 pub use options::EdnsOption;
 
 use crate::ecs::Ecs;
+use crate::master::Rdata;
 use crate::name::{MAX_NAME, Name, write_text};
 use crate::query::flags;
 use crate::rtype::RType;
-use rdata::Rdata;
 use std::fmt;
 
 /// The most pointers in one name: each must lead backwards, so more cannot be.

@@ -4,6 +4,7 @@
 //!
 //! `RHUMB_SEED=n` replays a failure that printed seed n. No test asserts a duration.
 
+mod asking;
 mod bench;
 mod cli;
 mod failover;

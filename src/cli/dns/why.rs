@@ -183,14 +183,29 @@ impl Teller<'_, '_> {
             None if answer.answer.is_empty() => format!("exists, without {rtype} records"),
             None => "static records".to_owned(),
         };
+        if answer.names.len() > 1 && !self.is_steered_alias() {
+            text = format!("an alias; where it leads: {text}");
+        }
         if answer.covered > 0 {
             let wire = self.query.name.as_wire().get(usize::from(answer.covered)..);
             let above = Shown(wire.unwrap_or(&[0])).to_string();
-            text.push_str(&format!(
-                "; it is not in the zone itself: a wildcard or DNAME of {above} stands for it"
-            ));
+            let is_dname = answer
+                .answer
+                .iter()
+                .any(|record| record.rtype == RType::DNAME);
+            text.push_str(&if is_dname {
+                format!("; the DNAME of {above} renames it")
+            } else {
+                format!("; not there itself, the wildcard *.{above} stands for it")
+            });
         }
         text
+    }
+
+    /// Whether the alias is what was decided: the service publishes host names.
+    fn is_steered_alias(&self) -> bool {
+        let (decided, records) = (&self.answer.decision, &self.answer.answer);
+        decided.is_some() && records.len() == 1
     }
 
     fn chain(&self) -> Option<String> {
@@ -205,9 +220,14 @@ impl Teller<'_, '_> {
 
     fn ttl(&self) -> Option<String> {
         let answer = self.answer;
-        if let (Some((service, decision)), Some(record)) = (&answer.decision, answer.answer.last())
-        {
+        if let Some((service, decision)) = &answer.decision {
             let service = self.snapshot.table().services().get(service.index())?;
+            let Some(record) = answer.answer.last() else {
+                let ttl = answer.authority.first()?.ttl;
+                return Some(format!(
+                    "{ttl} s: a decided \"no\" is kept no longer than a \"yes\" would be, nor than the SOA allows"
+                ));
+            };
             let ttl = record.ttl;
             let why = if ttl != decision.ttl {
                 "the record's own, behind a steered CNAME"
@@ -270,12 +290,12 @@ impl Teller<'_, '_> {
 
 impl std::fmt::Display for Why {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, ";; WHY")?;
+        write!(f, ";; WHY (generation {})", self.generation)?;
         for (what, text) in &self.found {
-            writeln!(f, "{what:<8}{text}")?;
+            write!(f, "\n{what:<8}{text}")?;
         }
         if let Some(decision) = &self.decision {
-            write!(f, "{decision}")?;
+            write!(f, "\n{decision}")?;
         }
         Ok(())
     }
