@@ -36,7 +36,6 @@ fn dns_rules(checked: &Checked, problems: &mut Vec<Problem>) -> dns::Rules {
         cookies: identity::cookies(checked),
         nsid: identity::nsid(checked, problems),
         chaos: identity::chaos(checked),
-        ..dns::Rules::default()
     }
 }
 

@@ -197,7 +197,6 @@ fn dns_settings(checked: &Checked) -> dns::Settings {
         .unwrap_or(defaults.udp_workers);
     dns::Settings {
         udp_workers,
-        ..defaults
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn zone(mut heap: Heap<'_, '_>) -> (Zone, Places) {
     let same_name =
         |a: &Item, b: &Item| a.owner == b.owner || heap_key(&heap, a) == heap_key(&heap, b);
     let mut told = Vec::new();
-    builder.begin(&heap.apex.as_wire().to_vec());
+    builder.begin(heap.apex.as_wire());
     for name in items.chunk_by(same_name) {
         let Some(first) = name.first() else { continue };
         builder.begin(heap.name(first.owner));
