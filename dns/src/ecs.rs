@@ -18,6 +18,30 @@ pub struct Ecs {
     source: u8,
 }
 
+/// Whose place an answer is steered by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SteerBy {
+    /// The address: that of the option when it tells anything, else the sender's (RFC 7871 §7.2.1).
+    pub(crate) address: IpAddr,
+    /// How many leading bits of it the resolver told, where it is that of the option.
+    pub(crate) told: Option<u8>,
+}
+
+/// Whose place to steer by for a query with this option from `peer`.
+#[inline]
+pub(crate) fn steer_by(ecs: Option<Ecs>, peer: IpAddr) -> SteerBy {
+    match ecs.and_then(|ecs| Some((ecs.client()?, ecs.source))) {
+        Some((address, source)) => SteerBy {
+            address,
+            told: Some(source),
+        },
+        None => SteerBy {
+            address: peer.to_canonical(),
+            told: None,
+        },
+    }
+}
+
 /// The option is malformed: FORMERR (RFC 7871 §6, §7.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -75,6 +99,15 @@ impl Ecs {
     /// The address to steer by; `None` when the resolver told nothing of its client.
     pub fn client(&self) -> Option<IpAddr> {
         self.address.filter(|_| self.source > 0)
+    }
+
+    /// FAMILY; 0 where there is no address.
+    pub(crate) fn family(&self) -> u16 {
+        match self.address {
+            None => 0,
+            Some(IpAddr::V4(_)) => IPV4,
+            Some(IpAddr::V6(_)) => IPV6,
+        }
     }
 
     /// SOURCE PREFIX-LENGTH.

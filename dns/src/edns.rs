@@ -8,25 +8,25 @@ use crate::nsid::Identity;
 use std::time::Duration;
 
 /// Option codes (IANA "DNS EDNS0 Option Codes").
-mod code {
+pub(crate) mod code {
     /// RFC 5001 §2.3.
     pub(super) const NSID: u16 = 3;
     /// RFC 7871 §6.
-    pub(super) const CLIENT_SUBNET: u16 = 8;
+    pub(crate) const CLIENT_SUBNET: u16 = 8;
     /// RFC 7314 §3.
     pub(super) const EXPIRE: u16 = 9;
     /// RFC 7873 §4.
-    pub(super) const COOKIE: u16 = 10;
+    pub(crate) const COOKIE: u16 = 10;
     /// RFC 7828 §3.1.
     pub(super) const KEEPALIVE: u16 = 11;
     /// RFC 7830 §3.
     pub(super) const PADDING: u16 = 12;
     /// RFC 8914 §2.
-    pub(super) const EXTENDED_ERROR: u16 = 15;
+    pub(crate) const EXTENDED_ERROR: u16 = 15;
 }
 
 /// An OPT record without options: root, type, size, rcode and version, flags, length.
-const BARE_OPT: usize = 11;
+pub(crate) const BARE_OPT: usize = 11;
 /// An option's code and length.
 const OPTION: usize = 4;
 /// RFC 8467 §4.1: responses are padded to a multiple of this.

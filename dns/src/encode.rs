@@ -18,6 +18,14 @@ const POINTER_REACH: usize = 0x3fff;
 /// The most pointers followed while comparing: a message we write has few.
 const MAX_JUMPS: usize = 32;
 
+/// Whether names in the RDATA of this type are compressed: only those of RFC 1035 §3.3 may be (RFC 3597 §4).
+pub(crate) const fn has_names(rtype: RType) -> bool {
+    matches!(
+        rtype,
+        RType::NS | RType::CNAME | RType::PTR | RType::MX | RType::SOA
+    )
+}
+
 /// What a response repeats from its query, and how large it may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
@@ -192,6 +200,7 @@ impl Writer<'_> {
     /// RDATA; only names in the types of RFC 1035 §3.3 may be compressed (RFC 3597 §4).
     fn data(&mut self, rtype: RType, wire: &[u8]) {
         match rtype {
+            _ if !has_names(rtype) => self.out.extend_from_slice(wire),
             RType::NS | RType::CNAME | RType::PTR => self.name(wire),
             RType::MX => match wire.split_at_checked(2) {
                 Some((preference, exchange)) => {

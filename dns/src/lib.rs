@@ -17,7 +17,7 @@ pub mod cookie;
 pub mod ecs;
 pub mod edns;
 mod encode;
-mod fast;
+pub mod fast;
 pub mod limit;
 mod logged;
 mod master;

@@ -3,6 +3,7 @@
 //! What never happens here: no octets are read (that is `parse`'s), nothing is looked up.
 
 use crate::cookie;
+use crate::ecs::{SteerBy, steer_by};
 use crate::edns::{Edns, Heeds};
 use crate::name::Name;
 use crate::parse::parse;
@@ -145,19 +146,13 @@ impl Query {
     /// The address to steer by, and whether it is the one of the client subnet option: that one when it
     /// tells anything, else the sender's (RFC 7871 §7.2.1).
     pub fn steer_by(&self) -> (IpAddr, bool) {
-        match self
-            .edns
-            .and_then(|edns| edns.ecs)
-            .and_then(|ecs| ecs.client())
-        {
-            Some(address) => (address, true),
-            None => (self.client.to_canonical(), false),
-        }
+        let by = self.steered_by();
+        (by.address, by.told.is_some())
     }
 
-    /// How many leading bits of its client's address the resolver told.
-    pub(crate) fn told_bits(&self) -> Option<u8> {
-        self.edns.and_then(|edns| edns.ecs).map(|ecs| ecs.source())
+    /// [`Query::steer_by`], and how many leading bits of its client's address the resolver told.
+    pub(crate) fn steered_by(&self) -> SteerBy {
+        steer_by(self.edns.and_then(|edns| edns.ecs), self.client)
     }
 }
 

@@ -19,7 +19,7 @@ use std::ops::Range;
 use steering::{Decision, RegionId, ServiceId, Snapshot, Verdict};
 
 /// The UDP payload that every resolver must take without EDNS (RFC 1035 §4.2.1).
-const MIN_PAYLOAD: u16 = 512;
+pub(crate) const MIN_PAYLOAD: u16 = 512;
 /// The UDP payload that survives without fragmentation almost anywhere.
 pub const DEFAULT_PAYLOAD: u16 = 1232;
 

@@ -4,6 +4,7 @@
 //! family asked for never changes the pool. What never happens here: no endpoint is chosen.
 
 use crate::answer::{Data, Lookup, Next};
+use crate::ecs::SteerBy;
 use crate::edns::Ede;
 use crate::master::svcb;
 use crate::name::Name;
@@ -12,7 +13,7 @@ use crate::store::{Node, Steered, Zone};
 use smallvec::SmallVec;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use steering::spec::Publish;
-use steering::{Client, Decision, Family, Plane, Reason, Silent, Snapshot, Want};
+use steering::{Client, Decision, Family, Plane, Reason, ServiceId, Silent, Snapshot, Want};
 
 /// The most addresses of one family in an answer.
 pub const MAX_ADDRESSES: usize = 8;
@@ -52,7 +53,12 @@ pub(crate) fn steered<'a>(
     }
     match qtype {
         RType::A | RType::AAAA => addresses(lookup, &decision, qtype),
-        RType::HTTPS if !steered.alpn.is_empty() => https(lookup, &decision, &steered.alpn),
+        RType::HTTPS if !steered.alpn.is_empty() => {
+            let mut data: SmallVec<[u8; 96]> = SmallVec::new();
+            if https(lookup.snapshot, &decision, &steered.alpn, &mut data) {
+                lookup.answer.push(qtype, decision.ttl, Data::Made(data));
+            }
+        }
         _ => return None,
     }
     if lookup
@@ -68,23 +74,32 @@ pub(crate) fn steered<'a>(
     Some(Next::Done)
 }
 
-/// Asks the core, and notes what the answer now depends on.
-fn decide(lookup: &mut Lookup<'_, '_>, steered: &Steered, family: Option<Family>) -> Decision {
-    let (address, from_ecs) = lookup.query.steer_by();
-    let known_bits = from_ecs.then(|| lookup.query.told_bits()).flatten();
+/// Asks the core: the one place where a query becomes a question to it.
+#[inline]
+pub(crate) fn ask(
+    snapshot: &Snapshot,
+    service: ServiceId,
+    by: SteerBy,
+    family: Option<Family>,
+    draw: u64,
+) -> Decision {
     let client = Client {
-        known_bits,
-        ..Client::from(address)
+        known_bits: by.told,
+        ..Client::from(by.address)
     };
     let want = Want {
         plane: Plane::Dns,
-        draw: lookup.draw,
+        draw,
         family,
     };
-    let decision = lookup
-        .snapshot
-        .decide(steered.service, &client, want, &mut Silent);
-    if from_ecs {
+    snapshot.decide(service, &client, want, &mut Silent)
+}
+
+/// Asks the core, and notes what the answer now depends on.
+fn decide(lookup: &mut Lookup<'_, '_>, steered: &Steered, family: Option<Family>) -> Decision {
+    let by = lookup.query.steered_by();
+    let decision = ask(lookup.snapshot, steered.service, by, family, lookup.draw);
+    if by.told.is_some() {
         // With a CNAME between two steered names the answer holds only where both do.
         lookup.answer.scope = lookup.answer.scope.max(decision.scope);
     }
@@ -94,7 +109,7 @@ fn decide(lookup: &mut Lookup<'_, '_>, steered: &Steered, family: Option<Family>
 
 /// What a refusal says (RFC 8914): `Prohibited` when it is about this client, `Other` when it is about
 /// everyone; the text is the reason's name everywhere else in Rhumb.
-fn ede(reason: Reason) -> Option<Ede> {
+pub(crate) fn ede(reason: Reason) -> Option<Ede> {
     let code = match reason {
         Reason::None => return None,
         Reason::ResidencyExhausted => Ede::PROHIBITED,
@@ -124,7 +139,7 @@ fn hostname(snapshot: &Snapshot, decision: &Decision) -> Option<Name> {
     }
 }
 
-fn v4(snapshot: &Snapshot, decision: &Decision) -> SmallVec<[Ipv4Addr; MAX_ADDRESSES]> {
+pub(crate) fn v4(snapshot: &Snapshot, decision: &Decision) -> SmallVec<[Ipv4Addr; MAX_ADDRESSES]> {
     collect(
         published(snapshot, decision).flat_map(|publish| match publish {
             Publish::Addresses { v4, .. } => v4.as_slice(),
@@ -133,7 +148,7 @@ fn v4(snapshot: &Snapshot, decision: &Decision) -> SmallVec<[Ipv4Addr; MAX_ADDRE
     )
 }
 
-fn v6(snapshot: &Snapshot, decision: &Decision) -> SmallVec<[Ipv6Addr; MAX_ADDRESSES]> {
+pub(crate) fn v6(snapshot: &Snapshot, decision: &Decision) -> SmallVec<[Ipv6Addr; MAX_ADDRESSES]> {
     collect(
         published(snapshot, decision).flat_map(|publish| match publish {
             Publish::Addresses { v6, .. } => v6.as_slice(),
@@ -171,25 +186,29 @@ fn addresses(lookup: &mut Lookup<'_, '_>, decision: &Decision, qtype: RType) {
     }
 }
 
-/// RFC 9460 §2.2, §9: the name itself in service mode, with the protocols and the addresses that A and
-/// AAAA would give. Nothing when there is no address to hint at.
-fn https(lookup: &mut Lookup<'_, '_>, decision: &Decision, alpn: &[u8]) {
-    let (v4, v6) = (v4(lookup.snapshot, decision), v6(lookup.snapshot, decision));
+/// RFC 9460 §2.2, §9: appends the RDATA of an HTTPS record: the name itself in service mode, with the
+/// protocols and the addresses that A and AAAA would give. `false`, and nothing, when there is no address
+/// to hint at.
+pub(crate) fn https(
+    snapshot: &Snapshot,
+    decision: &Decision,
+    alpn: &[u8],
+    data: &mut impl Extend<u8>,
+) -> bool {
+    let (v4, v6) = (v4(snapshot, decision), v6(snapshot, decision));
     if v4.is_empty() && v6.is_empty() {
-        return;
+        return false;
     }
     // SvcPriority 1, TargetName "." (the owner).
-    let mut data: SmallVec<[u8; 96]> = SmallVec::from_slice(&[0, 1, 0]);
-    svcb::push(&mut data, svcb::ALPN, alpn);
+    data.extend([0, 1, 0]);
+    svcb::push(data, svcb::ALPN, alpn);
     if !v4.is_empty() {
         let hints: SmallVec<[u8; 32]> = v4.iter().flat_map(Ipv4Addr::octets).collect();
-        svcb::push(&mut data, svcb::IPV4HINT, &hints);
+        svcb::push(data, svcb::IPV4HINT, &hints);
     }
     if !v6.is_empty() {
         let hints: SmallVec<[u8; 128]> = v6.iter().flat_map(Ipv6Addr::octets).collect();
-        svcb::push(&mut data, svcb::IPV6HINT, &hints);
+        svcb::push(data, svcb::IPV6HINT, &hints);
     }
-    lookup
-        .answer
-        .push(RType::HTTPS, decision.ttl, Data::Made(data));
+    true
 }

@@ -4,6 +4,7 @@
 //! what a name is below (a delegation, a wildcard) was worked out when the zones were built. What never
 //! happens here: no response is made, nothing is decided.
 
+use crate::fast::Denial;
 use crate::name::{Name, labels, parent, suffixes};
 use crate::rtype::RType;
 use steering::ServiceId;
@@ -38,6 +39,8 @@ pub struct Zone {
     pub(crate) soa_ttl: u32,
     /// The TTL of negative answers (RFC 2308 §5): the lesser of the SOA's TTL and its MINIMUM.
     pub(crate) negative_ttl: u32,
+    /// The SOA of negative answers, as it lies in a response.
+    pub(crate) denial: Denial,
     /// See [`Zone::content`].
     pub(crate) content: u64,
     /// The names, in canonical order (RFC 4034 §6.1): the apex first, what is below a name right behind it.
@@ -115,10 +118,9 @@ impl Zones {
                 continue;
             }
             // A parent that knows nothing of the child has nothing to say about it either.
-            return if zone.node(name).is_none() {
-                found.or(Some(zone))
-            } else {
-                Some(zone)
+            return match found {
+                Some(child) if zone.node(name).is_none() => Some(child),
+                _ => Some(zone),
             };
         }
         found

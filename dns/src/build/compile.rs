@@ -304,6 +304,7 @@ impl Builder {
             soa: Box::default(),
             soa_ttl: 0,
             negative_ttl: 0,
+            denial: crate::fast::Denial::default(),
             content: 0,
             entries: self.entries.into_boxed_slice(),
             octets: self.octets.into_boxed_slice(),

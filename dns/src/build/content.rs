@@ -2,6 +2,7 @@
 //!
 //! What never happens here: no clock is read. The time a serial is made from came with the zone.
 
+use crate::fast::Denial;
 use crate::master::rdata::SOA_TAIL;
 use crate::rtype::RType;
 use crate::store::Zone;
@@ -27,6 +28,7 @@ pub(super) fn seal(zone: &mut Zone, serial: Option<AutoSerial>) -> Option<()> {
         .last_chunk()
         .map_or(0, |octets| u32::from_be_bytes(*octets));
     (zone.soa_ttl, zone.negative_ttl) = (ttl, ttl.min(minimum));
+    zone.denial = Denial::new(zone);
     Some(())
 }
 

@@ -127,7 +127,7 @@ impl Batch<'_> {
             // Only told over TCP (RFC 7828 §3.2.1).
             idle: (transport != Transport::Udp).then(|| shared.places.idle(&rules.connections)),
         };
-        let outcome = fast::offer(snapshot, packet, peer, transport, rules, draw, out)
+        let outcome = fast::offer(snapshot, packet, &arrival, rules, draw, out)
             .unwrap_or_else(|| respond_into(snapshot, packet, &arrival, rules, draw, out));
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         if timed {
