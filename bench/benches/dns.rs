@@ -11,14 +11,17 @@
 //! | `respond/nxdomain` | A of a name that is not there, 65,536 different ones |
 //! | `respond/refused` | A of a name in no zone |
 //!
-//! `respond/geo, by ECS, new buffer` makes a new buffer for each response, as `dns::respond` does.
+//! `…, general` is the same without the fast encoder, and `…, N services` in a table of so many services with
+//! a name of its own each, of which 20,000 are asked for.
 
 mod settings;
 
 use bench::asks::{ECS_V4, ECS_V6};
 use bench::tables::{POLICIES, Size, all_up, compiled, spec};
 use criterion::{Criterion, criterion_group, criterion_main};
-use dns::{Arrival, Rules, SoaSpec, SteeredName, Transport, ZoneSpec, Zones, respond, respond_into};
+use dns::{
+    Arrival, Rules, SoaSpec, SteeredName, Transport, ZoneSpec, Zones, respond, respond_into,
+};
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,19 +29,22 @@ use steering::draw::mix;
 use steering::{ServiceId, Snapshot};
 
 const SERVICES: usize = 1_000;
+/// A large table, and how many of its services are asked for.
+const MANY: usize = 100_000;
+const ASKED: usize = 20_000;
 const APEX: &str = "bench.test";
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
 /// What is asked, and what must come.
 struct Case {
-    name: &'static str,
+    name: String,
     packets: Vec<Vec<u8>>,
     rcode: u8,
     answers: u8,
 }
 
-fn world() -> Snapshot {
+fn world(services: usize) -> Snapshot {
     let steered = |i: usize| SteeredName {
         name: format!("service-{i}.{APEX}"),
         service: ServiceId::at(i),
@@ -55,9 +61,9 @@ fn world() -> Snapshot {
             .to_vec(),
         ..ZoneSpec::default()
     };
-    let zones = Zones::build(vec![zone], (0..SERVICES).map(steered).collect());
+    let zones = Zones::build(vec![zone], (0..services).map(steered).collect());
     let mut spec = spec(Size {
-        services: SERVICES,
+        services,
         pools: 30,
     });
     // A weighted answer that depends on nobody's place.
@@ -113,8 +119,8 @@ fn cases(clients: &[IpAddr]) -> Vec<Case> {
         let round = mix(i as u64, 7) as usize % (SERVICES / POLICIES.len());
         format!("service-{}.{APEX}", round * POLICIES.len() + at)
     };
-    let case = |name, rcode, answers, packet: &dyn Fn(usize, IpAddr) -> Vec<u8>| Case {
-        name,
+    let case = |name: &str, rcode, answers, packet: &dyn Fn(usize, IpAddr) -> Vec<u8>| Case {
+        name: name.to_owned(),
         packets: clients
             .iter()
             .enumerate()
@@ -147,41 +153,59 @@ fn cases(clients: &[IpAddr]) -> Vec<Case> {
 }
 
 fn answer(c: &mut Criterion) {
-    let snapshot = world();
-    let rules = Rules::default();
+    let snapshot = world(SERVICES);
     let peers = settings::clients(snapshot.geo());
     for case in cases(&peers) {
         check(&snapshot, &case, &peers);
-        let mut out = Vec::with_capacity(4_096);
-        let mut i = 0;
-        c.bench_function(&format!("respond/{}", case.name), |b| {
-            b.iter(|| {
-                i = (i + 1) % case.packets.len();
-                out.clear();
-                let draw = |_: IpAddr, _: &[u8], _: dns::RType| mix(i as u64, 4);
-                let packet = black_box(&case.packets[i]);
-                let outcome = respond_into(
-                    &snapshot,
-                    packet,
-                    &Arrival::new(peers[i], Transport::Udp),
-                    &rules,
-                    draw,
-                    &mut out,
-                );
-                black_box(outcome);
-                out.len()
-            });
-        });
-        if case.name == "geo, by ECS" {
-            c.bench_function(&format!("respond/{}, new buffer", case.name), |b| {
-                b.iter(|| {
-                    i = (i + 1) % case.packets.len();
-                    let (packet, peer) = (&case.packets[i], peers[i]);
-                    respond(&snapshot, packet, peer, Transport::Udp, &rules, i as u64)
-                });
-            });
+        measure(c, &snapshot, &case, &peers, true);
+        if case.name == "static" || case.name == "geo, by ECS" {
+            measure(c, &snapshot, &case, &peers, false);
         }
     }
+    for services in [POLICIES.len(), MANY] {
+        let snapshot = world(services);
+        let geos = services / POLICIES.len();
+        let case = Case {
+            name: format!("geo, by ECS, {services} services"),
+            packets: (0..peers.len())
+                .map(|i| {
+                    let nth = i % ASKED.min(geos) * (geos / ASKED.min(geos));
+                    let name = format!("service-{}.{APEX}", nth * POLICIES.len());
+                    query(&name, A, Some(peers[i]))
+                })
+                .collect(),
+            rcode: 0,
+            answers: 3,
+        };
+        check(&snapshot, &case, &peers);
+        measure(c, &snapshot, &case, &peers, true);
+    }
+}
+
+/// Times the responses to the packets of a case, the fast encoder first where `fast` says so.
+fn measure(c: &mut Criterion, snapshot: &Snapshot, case: &Case, peers: &[IpAddr], fast: bool) {
+    let rules = Rules::default();
+    let mut out = Vec::with_capacity(4_096);
+    let mut i = 0;
+    let suffix = if fast { "" } else { ", general" };
+    c.bench_function(&format!("respond/{}{suffix}", case.name), |b| {
+        b.iter(|| {
+            i = (i + 1) % case.packets.len();
+            out.clear();
+            let draw = |_: IpAddr, _: &[u8], _: dns::RType| mix(i as u64, 4);
+            let packet = black_box(&case.packets[i]);
+            let arrival = Arrival::new(peers[i], Transport::Udp);
+            let offered = match fast {
+                true => dns::fast::offer(snapshot, packet, &arrival, &rules, draw, &mut out),
+                false => None,
+            };
+            let outcome = offered.unwrap_or_else(|| {
+                respond_into(snapshot, packet, &arrival, &rules, draw, &mut out)
+            });
+            black_box(outcome);
+            out.len()
+        });
+    });
 }
 
 /// That what is timed is what its name says.

@@ -99,6 +99,20 @@ fuzz_target!(|data: &[u8]| {
             decided(&scene, &query, &answer);
         }
     }
+    let mut quick = vec![0xc0; begin];
+    let arrival = Arrival::new(scene.peer, scene.transport);
+    let offered = dns::fast::offer(
+        scene.snapshot,
+        packet,
+        &arrival,
+        &scene.rules,
+        |_, _, _| scene.draw,
+        &mut quick,
+    );
+    if let Some(offered) = offered {
+        assert_eq!(offered, outcome, "the fast way counts the same");
+        assert_eq!(quick, out, "the fast way says the same");
+    }
     let alone = dns::respond(
         scene.snapshot,
         packet,
