@@ -14,6 +14,8 @@ use std::net::IpAddr;
 
 fn locate(c: &mut Criterion) {
     let geo = geoip::embedded();
+    let (v4, v6) = geo.len();
+    eprintln!("{v4} + {v6} ranges in {} octets", geo.heap_bytes());
     let all = settings::clients(&geo);
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = all.into_iter().partition(IpAddr::is_ipv4);
     let mapped: Vec<IpAddr> = v4

@@ -24,6 +24,8 @@ const SLOTS: usize = 1 << 8;
 const LONG: usize = 48;
 /// Marks an entry that is a value; the others say where a node begins.
 const LEAF: u32 = 1 << 31;
+/// Marks an entry that says where slots begin; the others lead to lists.
+const SLOTTED: u32 = 1 << 30;
 /// How many bits of an entry are the value. Above them, five say how long the prefix is.
 const VALUE_BITS: u32 = 26;
 /// [`NONE`] in an entry, and the bound of all other values.
@@ -32,15 +34,12 @@ const NO_VALUE: u32 = (1 << VALUE_BITS) - 1;
 const CHILD: u16 = 1 << 15;
 /// [`NONE`] in a short entry, and the bound of all other values there.
 const NO_SHORT_VALUE: u16 = CHILD - 1;
-/// In the first cell of a node: there are slots.
-const SLOTTED: u16 = 1 << 15;
-
 /// One family, laid out flat.
 #[derive(Clone, Debug)]
 pub(super) struct Flat {
     /// By the top 16 bits: a value, or where in `cells` a node begins.
     tops: Box<[u32]>,
-    /// Nodes. A list: how many changes, the changes, the entries. Slots: [`SLOTTED`], then their entries.
+    /// Nodes. A list: how many changes, the changes, the entries. Slots: their entries.
     cells: Vec<u16>,
     /// Whether entries of lists have one cell, not two.
     short: bool,
@@ -104,8 +103,7 @@ impl Flat {
             return self.list(ranges, &stretches, base, depth);
         }
         let begins = self.cells.len();
-        self.cells.push(SLOTTED);
-        self.cells.resize(begins + 1 + 2 * SLOTS, 0);
+        self.cells.resize(begins + 2 * SLOTS, 0);
         for slot in 0..SLOTS {
             let from = slot << 8;
             let at = stretches.partition_point(|s| usize::from(s.start) <= from) - 1;
@@ -123,9 +121,9 @@ impl Flat {
                 }
                 _ => self.list(ranges, within, base, depth),
             };
-            put(&mut self.cells, begins + 1 + 2 * slot, entry);
+            put(&mut self.cells, begins + 2 * slot, entry);
         }
-        begins as u32
+        begins as u32 | SLOTTED
     }
 
     /// Adds a list of these stretches, of which there are at least two.
@@ -187,20 +185,20 @@ impl Flat {
         if entry & LEAF != 0 {
             return Some(split(entry));
         }
-        let mut begins = entry as usize;
+        let mut node = entry;
         let mut depth = 16;
         loop {
             let at = address.window(depth);
-            let mut node = self.cells.get(begins..)?;
-            if *node.first()? == SLOTTED {
-                let entry = entry_at(node, 1 + 2 * usize::from(at >> 8))?;
-                if entry & LEAF != 0 {
-                    let (value, prefix) = split(entry);
+            if node & SLOTTED != 0 {
+                let slots = self.cells.get((node & !SLOTTED) as usize..)?;
+                node = entry_at(slots, 2 * usize::from(at >> 8))?;
+                if node & LEAF != 0 {
+                    let (value, prefix) = split(node);
                     return Some((value, prefix + depth as u8));
                 }
-                node = self.cells.get(entry as usize..)?;
             }
-            let (changes, rest) = node.split_first()?;
+            let list = self.cells.get(node as usize..)?;
+            let (changes, rest) = list.split_first()?;
             let (changes, entries) = rest.split_at_checked(usize::from(*changes))?;
             // Counted to the end, without a branch to guess.
             let i = changes
@@ -228,7 +226,7 @@ impl Flat {
                 let after = changes.get(i).map_or(0, |start| edge(*start));
                 return Some((split(entry).0, depth as u8 + before.max(after)));
             }
-            begins = entry as usize;
+            node = entry;
             depth += 16;
         }
     }
