@@ -386,6 +386,7 @@ pub fn show(response: &[u8]) -> Vec<String> {
     let mut head = match u16::from(meta.response_code) {
         // The library names 16 after TSIG's use of it.
         16 => "BADVERS".to_owned(),
+        23 => "BADCOOKIE".to_owned(),
         _ => format!("{:?}", meta.response_code).to_uppercase(),
     };
     for (set, flag) in [
@@ -428,6 +429,24 @@ pub fn show(response: &[u8]) -> Vec<String> {
                         format!("ede {code} {}", String::from_utf8_lossy(&data[2..]))
                             .trim_end()
                             .to_owned()
+                    }
+                    EdnsOption::NSID(name) => {
+                        format!("nsid {}", String::from_utf8_lossy(name.as_ref()))
+                    }
+                    EdnsOption::Unknown(9, data) => {
+                        format!("expire {}", u32::from_be_bytes(data[..].try_into().expect("4")))
+                    }
+                    EdnsOption::Unknown(10, data) => {
+                        let hex: String = data.iter().map(|octet| format!("{octet:02x}")).collect();
+                        format!("cookie {hex}")
+                    }
+                    EdnsOption::Unknown(11, data) => {
+                        let units = u16::from_be_bytes(data[..].try_into().expect("2 octets"));
+                        format!("keepalive {units}")
+                    }
+                    EdnsOption::Unknown(12, data) => {
+                        assert!(data.iter().all(|octet| *octet == 0), "RFC 7830 3");
+                        format!("padding {}", data.len())
                     }
                     other => format!("option {other:?}"),
                 }),

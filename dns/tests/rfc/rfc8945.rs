@@ -1,0 +1,70 @@
+//! RFC 8945, TSIG: where no key is known. What keys do is tested where they are kept.
+
+use crate::Setting;
+use crate::common::{ip, opt, packet, show, world};
+use dns::{Deferred, Outcome, respond_or_defer};
+
+/// A TSIG record of the key `k.`.
+fn tsig() -> Vec<u8> {
+    let mut data = b"\x0bhmac-sha256\x00\x00\x00\x65\x53\xf1\x00\x01\x2c\x00\x20".to_vec();
+    data.extend([7; 32]);
+    data.extend([0x12, 0x34, 0, 0, 0, 0]);
+    let mut record = b"\x01k\x00\x00\xfa\x00\xff\x00\x00\x00\x00".to_vec();
+    record.extend((data.len() as u16).to_be_bytes());
+    record.extend(data);
+    record
+}
+
+fn with(question: &str, records: &[Vec<u8>]) -> Vec<u8> {
+    let mut asked = packet(question, None);
+    asked[11] = records.len() as u8;
+    asked.extend(records.concat());
+    asked
+}
+
+#[test]
+fn rfc8945_5_2_1_an_unknown_key_is_notauth() {
+    let response = Setting::default().send(&world(), &with("mail.example. A", &[tsig()]));
+    assert_eq!(response[3] & 15, 9, "NOTAUTH");
+    assert_eq!(response[6..10], [0; 4], "and no answer");
+}
+
+#[test]
+fn rfc8945_5_1_it_must_be_the_last_record() {
+    for records in [
+        vec![tsig(), opt(1232, [0; 4], &[])],
+        vec![tsig(), tsig()],
+    ] {
+        let response = Setting::default().send(&world(), &with("mail.example. A", &records));
+        assert_eq!(show(&response)[0], "FORMERR");
+    }
+}
+
+#[test]
+fn what_is_for_others_is_left_to_them_untouched() {
+    let world = world();
+    let setting = Setting::default();
+    let defer = |packet: &[u8]| {
+        let mut out = b"before".to_vec();
+        let outcome = respond_or_defer(
+            &world,
+            packet,
+            &setting.arrival,
+            &setting.rules,
+            |_, _, _| 7,
+            &mut out,
+        );
+        assert_eq!(outcome.is_err(), out == b"before", "nothing written");
+        outcome
+    };
+    let signed = with("mail.example. A", &[opt(1232, [0; 4], &[]), tsig()]);
+    let at = signed.len() - tsig().len();
+    assert_eq!(defer(&signed), Err(Deferred::Signed { at }));
+    let mut notify = packet("example. SOA", None);
+    notify[2] = 4 << 3;
+    assert_eq!(defer(&notify), Err(Deferred::Notify));
+    assert_eq!(defer(&packet("example. AXFR", None)), Err(Deferred::Transfer));
+    assert_eq!(defer(&packet("example. IXFR", None)), Err(Deferred::Transfer));
+    assert!(matches!(defer(&packet("mail.example. A", None)), Ok(Outcome::Answered(_))));
+    assert_eq!(ip("::1"), ip("::1"));
+}
