@@ -22,14 +22,6 @@ fn with(question: &str, changes: &[(usize, u8)]) -> Vec<u8> {
     packet
 }
 
-/// A query with this OPT record.
-fn with_opt(question: &str, opt: &[u8]) -> Vec<u8> {
-    let mut packet = packet(question, None);
-    packet[11] = 1;
-    packet.extend_from_slice(opt);
-    packet
-}
-
 #[test]
 fn the_question_comes_back_letter_by_letter() {
     let asked = packet("MaIl.eXaMpLe. A", None);
@@ -41,37 +33,6 @@ fn the_question_comes_back_letter_by_letter() {
         "the owner points to the question"
     );
     assert_eq!(show(&response)[1], "an MaIl.eXaMpLe. 120 A 192.0.2.25");
-}
-
-#[test]
-fn rfc8906_header_bits_are_answered_as_they_should() {
-    for (why, changes, head) in [
-        (
-            "RD is copied, RA stays off",
-            &[(2, 0x01)][..],
-            "NOERROR aa rd",
-        ),
-        (
-            "CD is copied (RFC 4035 3.1.6)",
-            &[(3, 0x10)],
-            "NOERROR aa cd",
-        ),
-        ("AD says nothing here", &[(3, 0x20)], "NOERROR aa"),
-        (
-            "the reserved bit is not repeated",
-            &[(3, 0x40)],
-            "NOERROR aa",
-        ),
-        (
-            "AA, TC, RA and a code in a query mean nothing",
-            &[(2, 0x06), (3, 0x8f)],
-            "NOERROR aa",
-        ),
-    ] {
-        let response = udp(&with("mail.example. A", changes));
-        assert_eq!(show(&response)[0], head, "{why}");
-        assert_eq!(response[3] & 0x40, 0, "{why}");
-    }
 }
 
 #[test]
@@ -186,79 +147,6 @@ fn unknown_records_and_options_change_nothing() {
 }
 
 #[test]
-fn rfc6891_opt_comes_back_if_and_only_if_it_was_sent() {
-    let has_opt =
-        |response: &[u8]| response[11] == 1 && response.ends_with(&opt(1232, [0; 4], &[]));
-    for question in ["mail.example. A", "nothing.example. A"] {
-        let without = udp(&packet(question, None));
-        assert!(!has_opt(&without), "{question}");
-        assert!(
-            has_opt(&udp(&with_opt(question, &opt(4096, [0; 4], &[])))),
-            "{question}"
-        );
-    }
-    // DO is copied (RFC 3225 3), other flags are not.
-    let response = udp(&with_opt(
-        "mail.example. A",
-        &opt(4096, [0, 0, 0xff, 0xff], &[]),
-    ));
-    assert!(response.ends_with(&opt(1232, [0, 0, 0x80, 0], &[])));
-}
-
-#[test]
-fn rfc6891_later_versions_are_badvers() {
-    for options in [Vec::new(), option(65001, b"x"), vec![1, 2, 3]] {
-        let response = udp(&with_opt(
-            "mail.example. A",
-            &opt(4096, [0, 1, 0x80, 0], &options),
-        ));
-        assert_eq!(response[3] & 0x0f, 0);
-        assert!(
-            response.ends_with(&opt(1232, [1, 0, 0x80, 0], &[])),
-            "extended code 16, version 0"
-        );
-        assert_eq!(show(&response)[0], "BADVERS", "no answer, no AA");
-        assert_eq!(response[6..11], [0; 5]);
-    }
-}
-
-#[test]
-fn rfc7871_malformed_option_is_formerr() {
-    for (why, data) in [
-        ("empty", &[][..]),
-        ("too short for a header", &[0, 1, 24]),
-        ("too few octets", &[0, 1, 24, 0, 192, 0]),
-        ("too many octets", &[0, 1, 24, 0, 192, 0, 2, 0]),
-        ("bits beyond the prefix", &[0, 1, 20, 0, 192, 0, 0xff]),
-        (
-            "a prefix longer than the address",
-            &[0, 1, 33, 0, 192, 0, 2, 1, 0],
-        ),
-        ("a scope in a query", &[0, 1, 24, 8, 192, 0, 2]),
-        ("an unknown family", &[0, 3, 24, 0, 192, 0, 2]),
-    ] {
-        let response = udp(&packet("geo.example. A", Some(&option(8, data))));
-        assert_eq!(
-            show(&response),
-            ["FORMERR", "ede 0 malformed client subnet option"],
-            "{why}: and no option echoed"
-        );
-    }
-    let two = [subnet("192.0.2.0/24"), subnet("8.8.8.0/24")].concat();
-    assert_eq!(
-        show(&udp(&packet("geo.example. A", Some(&two)))),
-        ["FORMERR", "ede 0 malformed client subnet option"],
-        "which one?"
-    );
-    let cut = [0, 8, 0, 9, 0, 1];
-    assert_eq!(
-        show(&udp(&packet("geo.example. A", Some(&cut)))),
-        ["FORMERR", "ede 0 an EDNS option is cut short"],
-        "longer than its OPT"
-    );
-}
-
-#[test]
 fn other_classes_and_meta_types_are_turned_down() {
     let chaos = |question| {
         let mut packet = packet(question, None);
@@ -283,51 +171,6 @@ fn other_classes_and_meta_types_are_turned_down() {
     ixfr.extend([0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22]);
     ixfr.extend([0; 22]);
     assert_eq!(show(&udp(&ixfr)), ["REFUSED"]);
-}
-
-#[test]
-fn rfc2181_what_does_not_fit_is_truncated_whole() {
-    let texts: String = (0..6)
-        .map(|i| format!("big 300 TXT \"{i}{}\"\n", "x".repeat(200)))
-        .collect();
-    let spec = common::zone(
-        "big.test",
-        &format!("@ 300 SOA ns h 1 2 3 4 5\n@ 300 NS ns\n{texts}"),
-    );
-    let world = common::snapshot(dns::Zones::build(vec![spec], Vec::new()).expect("zones"));
-    let ask = |payload: Option<u16>, transport| {
-        let packet = match payload {
-            Some(payload) => with_opt("big.big.test. TXT", &opt(payload, [0; 4], &[])),
-            None => packet("big.big.test. TXT", None),
-        };
-        respond(&world, &packet, ip(US), transport, &Rules::default(), 7).expect("a response")
-    };
-    for (payload, limit) in [
-        (None, 512),
-        (Some(0), 512),
-        (Some(511), 512),
-        (Some(1232), 1232),
-        (Some(65535), 1232),
-    ] {
-        let response = ask(payload, Transport::Udp);
-        assert!(response.len() <= limit, "{payload:?}: {}", response.len());
-        assert_eq!(
-            show(&response),
-            ["NOERROR aa tc"],
-            "{payload:?}: no half of a set"
-        );
-        assert_eq!(response[11], u8::from(payload.is_some()), "the OPT stays");
-    }
-    let whole = ask(None, Transport::Tcp);
-    assert_eq!(show(&whole).len(), 1 + 6, "over TCP all of it");
-    let larger = Rules {
-        payload: 4096,
-        ..Rules::default()
-    };
-    let packet = with_opt("big.big.test. TXT", &opt(4096, [0; 4], &[]));
-    let response =
-        respond(&world, &packet, ip(US), Transport::Udp, &larger, 7).expect("a response");
-    assert_eq!(show(&response).len(), 1 + 6, "as large as both sides allow");
 }
 
 #[test]

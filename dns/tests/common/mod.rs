@@ -5,6 +5,7 @@
 
 use dns::{Rules, SoaSpec, SteeredName, Transport, ZoneSpec, Zones};
 use hickory_proto::op::Message;
+use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -407,7 +408,15 @@ pub fn show(response: &[u8]) -> Vec<String> {
     ] {
         for r in records {
             let rtype = dns::RType(u16::from(r.record_type()));
-            lines.push(format!("{section} {} {} {rtype} {}", r.name, r.ttl, r.data));
+            let data = match &r.data {
+                // The library knows the type by its number only.
+                RData::Unknown { rdata, .. } if rtype == dns::RType::DNAME => {
+                    let target = dns::Name::from_wire(&rdata.anything).expect("a name");
+                    target.to_string()
+                }
+                other => other.to_string(),
+            };
+            lines.push(format!("{section} {} {} {rtype} {data}", r.name, r.ttl));
         }
     }
     if let Some(edns) = &message.edns {
@@ -434,7 +443,10 @@ pub fn show(response: &[u8]) -> Vec<String> {
                         format!("nsid {}", String::from_utf8_lossy(name.as_ref()))
                     }
                     EdnsOption::Unknown(9, data) => {
-                        format!("expire {}", u32::from_be_bytes(data[..].try_into().expect("4")))
+                        format!(
+                            "expire {}",
+                            u32::from_be_bytes(data[..].try_into().expect("4"))
+                        )
                     }
                     EdnsOption::Unknown(10, data) => {
                         let hex: String = data.iter().map(|octet| format!("{octet:02x}")).collect();

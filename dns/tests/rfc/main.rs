@@ -27,7 +27,7 @@ mod rfc9471;
 mod rfc9619;
 
 use common::{ip, show};
-use dns::{Arrival, Rules, RType, Transport, Zones, respond_into};
+use dns::{Arrival, RType, Rules, Transport, Zones, respond_into};
 use std::net::IpAddr;
 use steering::Snapshot;
 

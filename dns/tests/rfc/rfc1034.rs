@@ -74,10 +74,7 @@ fn rfc1034_6_2_4_a_type_that_is_not_there() {
         "SRI-NIC.ARPA. NS",
         &[
             "NOERROR aa",
-            "au . 86400 SOA sri-nic.arpa. hostmaster.sri-nic.arpa. 870611 1800 300 604800 86400"
-                .replace("sri-nic.arpa", "SRI-NIC.ARPA")
-                .replace("hostmaster", "HOSTMASTER")
-                .as_str(),
+            "au . 86400 SOA SRI-NIC.ARPA. HOSTMASTER.SRI-NIC.ARPA. 870611 1800 300 604800 86400",
         ],
     );
 }
@@ -102,11 +99,7 @@ fn rfc1034_6_2_6_a_referral_from_the_root() {
             "ad SRI-NIC.ARPA. 86400 A 26.0.0.73",
             "ad SRI-NIC.ARPA. 86400 A 10.0.0.51",
             "ad A.ISI.EDU. 86400 A 26.3.0.103",
-        ]
-        .map(|line| line.replace("au MIL.", "au MIL."))
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>(),
+        ],
     );
 }
 
@@ -140,10 +133,8 @@ fn rfc1034_3_1_case_makes_no_difference_and_comes_back_as_asked() {
 
 #[test]
 fn rfc1034_4_3_1_behind_a_cname_aa_is_about_the_first_name() {
-    let world = crate::common::world();
     let text = "@ 300 SOA ns h 1 2 3 4 5\n@ 300 NS ns\nns 300 A 192.0.2.1\n\
         to 300 CNAME x.kid\nkid 300 NS ns.kid\nns.kid 300 A 192.0.2.2\n";
-    drop(world);
     check(
         &crate::served("example", text),
         "to.example. A",

@@ -8,7 +8,10 @@ fn big() -> steering::Snapshot {
     let texts: String = (0..6)
         .map(|i| format!("big 300 TXT \"{i}{}\"\n", "x".repeat(200)))
         .collect();
-    served("big.test", &format!("@ 300 SOA ns h 1 2 3 4 5\n@ 300 NS ns\nns 300 A 192.0.2.1\n{texts}"))
+    served(
+        "big.test",
+        &format!("@ 300 SOA ns h 1 2 3 4 5\n@ 300 NS ns\nns 300 A 192.0.2.1\n{texts}"),
+    )
 }
 
 #[test]
@@ -58,7 +61,10 @@ fn rfc2181_9_an_answer_is_as_large_as_both_sides_allow() {
         },
         ..Setting::default()
     };
-    let lines = show(&setting.send(&big(), &with_opt("big.big.test. TXT", &opt(4096, [0; 4], &[]))));
+    let lines = show(&setting.send(
+        &big(),
+        &with_opt("big.big.test. TXT", &opt(4096, [0; 4], &[])),
+    ));
     assert_eq!(lines.len(), 1 + 6);
 }
 

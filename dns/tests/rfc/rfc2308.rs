@@ -50,7 +50,11 @@ fn rfc2308_2_2_the_type_does_not_exist() {
         ),
     ] {
         let soa = "au example. 300 SOA ns.example. hostmaster.example. 1 3600 600 86400 900";
-        let expected: Vec<&str> = ["NOERROR aa"].into_iter().chain(more).chain([soa]).collect();
+        let expected: Vec<&str> = ["NOERROR aa"]
+            .into_iter()
+            .chain(more)
+            .chain([soa])
+            .collect();
         check(&served("example", &zone(300)), question, &expected);
     }
 }

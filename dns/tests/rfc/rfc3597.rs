@@ -13,7 +13,7 @@ fn rfc3597_4_rdata_of_unknown_types_is_never_compressed() {
     assert!(response.ends_with(b"\x00\x09\x07example\x00"));
     let response = Setting::default().send(&world, &packet("srv.example. SRV", None));
     assert!(
-        response.ends_with(b"\x00\x11\x00\x01\x00\x02\x00\x03\x02ns\x07example\x00"),
+        response.ends_with(b"\x00\x12\x00\x01\x00\x02\x00\x03\x02ns\x07example\x00"),
         "SRV neither (RFC 2782)"
     );
 }

@@ -35,7 +35,10 @@ fn rfc4592_2_2_1_answers_from_the_wildcard() {
         ("host3.example. A", &["NOERROR aa", SOA]),
         (
             "foo.bar.example. TXT",
-            &["NOERROR aa", "an foo.bar.example. 3600 TXT this is a wildcard"],
+            &[
+                "NOERROR aa",
+                "an foo.bar.example. 3600 TXT this is a wildcard",
+            ],
         ),
     ] {
         check(&zone(), question, expected);
@@ -93,7 +96,10 @@ fn rfc4592_3_3_1_only_the_wildcard_of_the_closest_encloser_stands_in() {
     check(
         &zone(),
         "a.b.c.example. TXT",
-        &["NOERROR aa", "an a.b.c.example. 3600 TXT this is a wildcard"],
+        &[
+            "NOERROR aa",
+            "an a.b.c.example. 3600 TXT this is a wildcard",
+        ],
     );
 }
 

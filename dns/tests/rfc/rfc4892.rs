@@ -33,7 +33,10 @@ fn rfc4892_3_who_and_what_answers() {
         ("id.server.", "fra1"),
     ] {
         let lines = chaos(&telling(), &format!("{name} TXT"));
-        assert_eq!(lines, ["NOERROR aa".to_owned(), format!("an {name} 0 TXT {text}")]);
+        assert_eq!(
+            lines,
+            ["NOERROR aa".to_owned(), format!("an {name} 0 TXT {text}")]
+        );
         assert_eq!(chaos(&telling(), &format!("{name} A")), ["NOERROR aa"]);
     }
 }

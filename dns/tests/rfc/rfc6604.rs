@@ -20,7 +20,11 @@ fn rfc6604_2_the_code_is_that_of_the_last_name() {
         ),
         (
             "no.example. A",
-            &["NXDOMAIN aa", "an no.example. 300 CNAME nowhere.example.", SOA],
+            &[
+                "NXDOMAIN aa",
+                "an no.example. 300 CNAME nowhere.example.",
+                SOA,
+            ],
         ),
         (
             "y.d.example. A",

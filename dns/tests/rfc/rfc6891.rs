@@ -18,12 +18,14 @@ fn rfc6891_6_1_1_opt_comes_back_if_and_only_if_it_was_sent() {
         "example. TYPE200",
         "example. OPT",
     ] {
-        assert_eq!(ask(&packet(question, None))[10..12], [0, if question.starts_with("child") { 3 } else { 0 }]);
-        let response = ask(&packet(question, Some(&[])));
-        let at = response
-            .windows(5)
-            .position(|octets| octets == [0, 0, 41, 1232_u16.to_be_bytes()[0], 1232_u16.to_be_bytes()[1]]);
-        assert!(at.is_some(), "{question}");
+        let begins = &opt(1232, [0; 4], &[])[..5];
+        let has_opt = |options| {
+            let response = ask(&packet(question, options));
+            response
+                .windows(begins.len())
+                .any(|octets| octets == begins)
+        };
+        assert!(has_opt(Some(&[])) && !has_opt(None), "{question}");
     }
 }
 
@@ -46,8 +48,16 @@ fn rfc6891_6_1_2_unknown_options_change_nothing() {
 
 #[test]
 fn rfc6891_6_1_3_later_versions_are_badvers_and_tell_ours() {
-    for options in [Vec::new(), option(65001, b"x"), vec![1, 2, 3], option(8, &[9])] {
-        let response = ask(&with_opt("mail.example. A", &opt(4096, [0, 1, 0x80, 0], &options)));
+    for options in [
+        Vec::new(),
+        option(65001, b"x"),
+        vec![1, 2, 3],
+        option(8, &[9]),
+    ] {
+        let response = ask(&with_opt(
+            "mail.example. A",
+            &opt(4096, [0, 1, 0x80, 0], &options),
+        ));
         assert_eq!(response[3] & 0x0f, 0);
         assert!(
             response.ends_with(&opt(1232, [1, 0, 0x80, 0], &[])),
@@ -60,7 +70,10 @@ fn rfc6891_6_1_3_later_versions_are_badvers_and_tell_ours() {
 
 #[test]
 fn rfc6891_6_1_4_do_is_copied_and_no_other_flag() {
-    let response = ask(&with_opt("mail.example. A", &opt(4096, [0, 0, 0xff, 0xff], &[])));
+    let response = ask(&with_opt(
+        "mail.example. A",
+        &opt(4096, [0, 0, 0xff, 0xff], &[]),
+    ));
     assert!(response.ends_with(&opt(1232, [0, 0, 0x80, 0], &[])));
 }
 

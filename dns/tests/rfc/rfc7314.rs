@@ -11,6 +11,9 @@ fn rfc7314_3_2_where_the_zone_is_kept_it_is_the_soas_expire() {
     // Not asked for, or not about the SOA: nothing.
     for (question, options) in [("example. SOA", &[][..]), ("mail.example. A", &asked)] {
         let lines = Setting::default().ask(&world(), question, Some(options));
-        assert!(!lines.iter().any(|line| line.starts_with("expire")), "{lines:?}");
+        assert!(
+            !lines.iter().any(|line| line.starts_with("expire")),
+            "{lines:?}"
+        );
     }
 }

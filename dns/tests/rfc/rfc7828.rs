@@ -9,7 +9,10 @@ fn idle(transport: Transport, idle: Option<Duration>, options: &[u8]) -> Vec<Str
     let mut setting = Setting::over(transport);
     setting.arrival.idle = idle;
     let lines = setting.ask(&world(), "mail.example. A", Some(options));
-    assert_eq!(lines[..2], ["NOERROR aa", "an mail.example. 120 A 192.0.2.25"]);
+    assert_eq!(
+        lines[..2],
+        ["NOERROR aa", "an mail.example. 120 A 192.0.2.25"]
+    );
     lines[2..].to_vec()
 }
 
@@ -28,7 +31,10 @@ fn rfc7828_3_3_2_it_is_told_in_tenths_of_a_second() {
 fn rfc7828_3_3_1_it_is_ignored_over_udp_and_where_others_keep_the_connection() {
     let time = Some(Duration::from_secs(10));
     for transport in [Transport::Udp, Transport::Https, Transport::Quic] {
-        assert!(idle(transport, time, &option(11, &[])).is_empty(), "{transport:?}");
+        assert!(
+            idle(transport, time, &option(11, &[])).is_empty(),
+            "{transport:?}"
+        );
     }
     assert!(idle(Transport::Tcp, None, &option(11, &[])).is_empty());
     assert!(idle(Transport::Tcp, time, &[]).is_empty(), "not asked for");
@@ -37,5 +43,8 @@ fn rfc7828_3_3_1_it_is_ignored_over_udp_and_where_others_keep_the_connection() {
 #[test]
 fn rfc7828_3_3_2_a_timeout_in_the_query_is_taken_as_asking() {
     let time = Some(Duration::from_secs(1));
-    assert_eq!(idle(Transport::Tcp, time, &option(11, &[0, 9])), ["keepalive 10"]);
+    assert_eq!(
+        idle(Transport::Tcp, time, &option(11, &[0, 9])),
+        ["keepalive 10"]
+    );
 }

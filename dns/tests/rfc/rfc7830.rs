@@ -25,7 +25,8 @@ fn rfc8467_4_1_responses_are_padded_to_468_octets_when_the_query_is_padded() {
 #[test]
 fn rfc7830_4_a_query_without_padding_gets_none() {
     for transport in ENCRYPTED {
-        let response = Setting::over(transport).send(&world(), &packet("mail.example. A", Some(&[])));
+        let response =
+            Setting::over(transport).send(&world(), &packet("mail.example. A", Some(&[])));
         assert!(response.len() < 100);
     }
 }
@@ -47,5 +48,8 @@ fn rfc8467_4_1_larger_responses_are_padded_to_the_next_block() {
     let text = format!("@ 300 SOA ns h 1 2 3 4 5\n@ 300 NS ns\nns 300 A 192.0.2.1\n{texts}");
     let world = crate::served("example", &text);
     let asked = packet("big.example. TXT", Some(&option(12, &[])));
-    assert_eq!(Setting::over(Transport::Tls).send(&world, &asked).len(), 2 * 468);
+    assert_eq!(
+        Setting::over(Transport::Tls).send(&world, &asked).len(),
+        2 * 468
+    );
 }

@@ -18,10 +18,16 @@ fn rfc7871_6_malformed_options_are_formerr() {
         ("bits beyond the prefix", &[0, 1, 20, 0, 192, 0, 0xff]),
         ("bits of a prefix of 0", &[0, 1, 0, 0, 0]),
         ("a prefix longer than IPv4", &[0, 1, 33, 0, 192, 0, 2, 1, 0]),
-        ("a prefix longer than IPv6", &[
-            0, 2, 129, 0, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        ]),
-        ("an IPv6 prefix with IPv4's octets", &[0, 2, 128, 0, 192, 0, 2, 1]),
+        (
+            "a prefix longer than IPv6",
+            &[
+                0, 2, 129, 0, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            ],
+        ),
+        (
+            "an IPv6 prefix with IPv4's octets",
+            &[0, 2, 128, 0, 192, 0, 2, 1],
+        ),
         ("a scope in a query", &[0, 1, 24, 8, 192, 0, 2]),
         ("an unknown family", &[0, 3, 24, 0, 192, 0, 2]),
         ("no family, but a prefix", &[0, 0, 8, 0, 192]),
@@ -55,7 +61,12 @@ fn rfc7871_7_2_1_family_source_and_address_come_back_as_they_were() {
         &[0, 1, 0, 0],
         &[0, 2, 0, 0],
     ] {
-        for question in ["geo.example. A", "mail.example. A", "nothing.example. A", "www.test. A"] {
+        for question in [
+            "geo.example. A",
+            "mail.example. A",
+            "nothing.example. A",
+            "www.test. A",
+        ] {
             let asked = packet(question, Some(&option(8, data)));
             let response = Setting::over(Transport::Tcp).send(&world(), &asked);
             let at = (0..response.len() - data.len())
@@ -64,14 +75,23 @@ fn rfc7871_7_2_1_family_source_and_address_come_back_as_they_were() {
                         && response[at + 4..at + 7] == data[..3]
                 })
                 .unwrap_or_else(|| panic!("{question} with {data:?}: {:?}", show(&response)));
-            assert_eq!(response[at + 8..at + 4 + data.len()], data[4..], "{question}");
+            assert_eq!(
+                response[at + 8..at + 4 + data.len()],
+                data[4..],
+                "{question}"
+            );
         }
     }
 }
 
 #[test]
 fn rfc7871_7_2_1_scope_0_where_the_address_was_not_consulted() {
-    for question in ["mail.example. A", "nothing.example. A", "child.example. A", "www.test. A"] {
+    for question in [
+        "mail.example. A",
+        "nothing.example. A",
+        "child.example. A",
+        "www.test. A",
+    ] {
         let lines = ask(question, &subnet("192.0.2.0/24"));
         assert!(
             lines.contains(&"ecs 192.0.2.0/24/0".to_owned()),
@@ -85,7 +105,11 @@ fn rfc7871_7_2_1_the_scope_tells_how_far_the_answer_holds() {
     let lines = ask("geo.example. A", &subnet("192.0.2.0/24"));
     assert_eq!(
         lines,
-        ["NOERROR aa", "an geo.example. 60 A 10.2.0.1", "ecs 192.0.2.0/24/24"]
+        [
+            "NOERROR aa",
+            "an geo.example. 60 A 10.2.0.1",
+            "ecs 192.0.2.0/24/24"
+        ]
     );
     let lines = ask("geo.example. A", &subnet("192.0.2.128/32"));
     assert_eq!(lines[2], "ecs 192.0.2.128/32/24", "not narrower than true");
@@ -97,7 +121,11 @@ fn rfc7871_7_1_1_a_source_prefix_of_0_says_nothing_of_the_client() {
     let lines = ask("geo.example. A", &option(8, &[0, 1, 0, 0]));
     assert_eq!(
         lines,
-        ["NOERROR aa", "an geo.example. 60 A 10.1.0.1", "ecs 0.0.0.0/0/0"]
+        [
+            "NOERROR aa",
+            "an geo.example. 60 A 10.1.0.1",
+            "ecs 0.0.0.0/0/0"
+        ]
     );
 }
 

@@ -27,7 +27,10 @@ fn udp(cookies: Cookies) -> Setting {
 
 /// Asks with this cookie; gives the lines without the cookie, and the cookie.
 fn ask(setting: &Setting, cookie: &[u8]) -> (Vec<String>, Option<Vec<u8>>) {
-    let response = setting.send(&world(), &packet("mail.example. A", Some(&option(10, cookie))));
+    let response = setting.send(
+        &world(),
+        &packet("mail.example. A", Some(&option(10, cookie))),
+    );
     split(&response)
 }
 
@@ -56,7 +59,11 @@ fn rfc7873_5_2_1_without_the_option_nothing_is_told() {
 fn rfc7873_5_2_2_a_malformed_option_is_formerr() {
     for length in [0, 1, 7, 9, 15, 41, 60] {
         let (lines, cookie) = ask(&udp(cookies(1)), &vec![7; length]);
-        assert_eq!(lines, ["FORMERR", "ede 0 malformed cookie option"], "{length}");
+        assert_eq!(
+            lines,
+            ["FORMERR", "ede 0 malformed cookie option"],
+            "{length}"
+        );
         assert_eq!(cookie, None);
     }
 }
@@ -78,7 +85,13 @@ fn rfc7873_5_2_4_a_bad_server_cookie_is_answered_with_a_good_one() {
         [&CLIENT[..], &[1; 16]].concat(),
         [&CLIENT[..], &[1; 32]].concat(),
     ] {
-        assert_eq!(ask(&udp(cookies(1)), &bad), (vec!["NOERROR aa".to_owned(), ANSWER.to_owned()], good.clone()));
+        assert_eq!(
+            ask(&udp(cookies(1)), &bad),
+            (
+                vec!["NOERROR aa".to_owned(), ANSWER.to_owned()],
+                good.clone()
+            )
+        );
     }
 }
 
@@ -146,7 +159,12 @@ fn rfc9018_5_a_secret_is_exchanged_without_a_break() {
 
 #[test]
 fn rfc7873_5_2_of_several_options_the_first_counts() {
-    let two = [option(10, &CLIENT), option(10, b"12345678"), option(10, b"x")].concat();
+    let two = [
+        option(10, &CLIENT),
+        option(10, b"12345678"),
+        option(10, b"x"),
+    ]
+    .concat();
     let response = udp(cookies(1)).send(&world(), &packet("mail.example. A", Some(&two)));
     let (lines, cookie) = split(&response);
     assert_eq!(lines[0], "NOERROR aa");
@@ -171,7 +189,13 @@ fn rfc7873_5_4_a_server_cookie_can_be_asked_for_alone() {
     assert_eq!(lines, ["BADCOOKIE"], "and a good one");
     assert!(cookie.is_some());
     // RFC 9619: without cookies there is no reason for a query without a question.
-    assert_eq!(alone(&CLIENT, None), (vec!["FORMERR".to_owned(), "ede 0 no question".to_owned()], None));
+    assert_eq!(
+        alone(&CLIENT, None),
+        (
+            vec!["FORMERR".to_owned(), "ede 0 no question".to_owned()],
+            None
+        )
+    );
 }
 
 #[test]

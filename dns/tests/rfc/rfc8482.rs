@@ -7,7 +7,10 @@ fn rfc8482_4_2_hinfo_stands_for_whatever_there_is() {
     for (question, expected) in [
         ("example. ANY", "an example. 3600 HINFO RFC8482 "),
         ("geo.example. ANY", "an geo.example. 3600 HINFO RFC8482 "),
-        ("x.wild.example. ANY", "an x.wild.example. 3600 HINFO RFC8482 "),
+        (
+            "x.wild.example. ANY",
+            "an x.wild.example. 3600 HINFO RFC8482 ",
+        ),
         ("www.example. ANY", "an www.example. 300 CNAME web.example."),
     ] {
         check(&world(), question, &["NOERROR aa", expected]);

@@ -69,7 +69,11 @@ fn rfc8906_8_1_4_unknown_opcodes_are_notimp() {
             packet("example. SOA", None)[..12].to_vec(),
         ] {
             let response = ask(&changed(asked, &[(2, opcode << 3)]));
-            assert_eq!(response[..4], [0x12, 0x34, 0x80 | opcode << 3, 4], "{opcode}");
+            assert_eq!(
+                response[..4],
+                [0x12, 0x34, 0x80 | opcode << 3, 4],
+                "{opcode}"
+            );
             assert_eq!(response[4..], [0; 8], "a header and nothing else");
         }
     }
@@ -95,10 +99,30 @@ fn rfc8906_8_2_1_minimal_edns() {
 fn rfc8906_8_2_2_to_8_2_6_version_negotiation() {
     for (why, ttl, options, expected) in [
         ("8.2.2 version 1", [0, 1, 0, 0], Vec::new(), [1, 0, 0, 0]),
-        ("8.2.5 with an unknown flag", [0, 1, 0, 0x40], Vec::new(), [1, 0, 0, 0]),
-        ("8.2.6 with an unknown option", [0, 1, 0, 0], option(100, &[]), [1, 0, 0, 0]),
-        ("8.2.9 with DO", [0, 1, 0x80, 0], Vec::new(), [1, 0, 0x80, 0]),
-        ("version 255", [0, 255, 0, 0], option(10, &[1; 8]), [1, 0, 0, 0]),
+        (
+            "8.2.5 with an unknown flag",
+            [0, 1, 0, 0x40],
+            Vec::new(),
+            [1, 0, 0, 0],
+        ),
+        (
+            "8.2.6 with an unknown option",
+            [0, 1, 0, 0],
+            option(100, &[]),
+            [1, 0, 0, 0],
+        ),
+        (
+            "8.2.9 with DO",
+            [0, 1, 0x80, 0],
+            Vec::new(),
+            [1, 0, 0x80, 0],
+        ),
+        (
+            "version 255",
+            [0, 255, 0, 0],
+            option(10, &[1; 8]),
+            [1, 0, 0, 0],
+        ),
     ] {
         let response = ask(&with_opt("example. SOA", &opt(4096, ttl, &options)));
         assert_eq!(show(&response), ["BADVERS"], "{why}: and no SOA");
@@ -157,8 +181,16 @@ fn rfc8906_8_2_10_several_defined_options_at_once() {
     .concat();
     let lines = show(&ask(&packet("example. SOA", Some(&options))));
     assert_eq!(lines[..2], ["NOERROR aa", SOA]);
-    for begins in ["ecs 0.0.0.0/0/0", "cookie 0303030303030303", "nsid fra1", "expire 86400"] {
-        assert!(lines.iter().any(|line| line.starts_with(begins)), "{begins}: {lines:?}");
+    for begins in [
+        "ecs 0.0.0.0/0/0",
+        "cookie 0303030303030303",
+        "nsid fra1",
+        "expire 86400",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.starts_with(begins)),
+            "{begins}: {lines:?}"
+        );
     }
 }
 
@@ -172,6 +204,10 @@ fn rfc8906_3_2_everything_but_a_response_gets_a_response() {
         changed(packet("example. SOA", None), &[(7, 255)]),
     ] {
         let response = ask(&octets);
-        assert_eq!((&response[..2], response[3] & 15), (&octets[..2], 1), "FORMERR");
+        assert_eq!(
+            (&response[..2], response[3] & 15),
+            (&octets[..2], 1),
+            "FORMERR"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! RFC 8945, TSIG: where no key is known. What keys do is tested where they are kept.
 
 use crate::Setting;
-use crate::common::{ip, opt, packet, show, world};
+use crate::common::{opt, packet, show, world};
 use dns::{Deferred, Outcome, respond_or_defer};
 
 /// A TSIG record of the key `k.`.
@@ -31,10 +31,7 @@ fn rfc8945_5_2_1_an_unknown_key_is_notauth() {
 
 #[test]
 fn rfc8945_5_1_it_must_be_the_last_record() {
-    for records in [
-        vec![tsig(), opt(1232, [0; 4], &[])],
-        vec![tsig(), tsig()],
-    ] {
+    for records in [vec![tsig(), opt(1232, [0; 4], &[])], vec![tsig(), tsig()]] {
         let response = Setting::default().send(&world(), &with("mail.example. A", &records));
         assert_eq!(show(&response)[0], "FORMERR");
     }
@@ -63,8 +60,16 @@ fn what_is_for_others_is_left_to_them_untouched() {
     let mut notify = packet("example. SOA", None);
     notify[2] = 4 << 3;
     assert_eq!(defer(&notify), Err(Deferred::Notify));
-    assert_eq!(defer(&packet("example. AXFR", None)), Err(Deferred::Transfer));
-    assert_eq!(defer(&packet("example. IXFR", None)), Err(Deferred::Transfer));
-    assert!(matches!(defer(&packet("mail.example. A", None)), Ok(Outcome::Answered(_))));
-    assert_eq!(ip("::1"), ip("::1"));
+    assert_eq!(
+        defer(&packet("example. AXFR", None)),
+        Err(Deferred::Transfer)
+    );
+    assert_eq!(
+        defer(&packet("example. IXFR", None)),
+        Err(Deferred::Transfer)
+    );
+    assert!(matches!(
+        defer(&packet("mail.example. A", None)),
+        Ok(Outcome::Answered(_))
+    ));
 }

@@ -17,7 +17,9 @@ fn rfc9460_2_2_https_hints_at_the_addresses_of_the_chosen_region() {
         data.extend(b"\x00\x01\x00\x0c\x02h2\x08http/1.1");
         data.extend([0, 4, 0, 4]);
         data.extend(v4);
-        data.extend([0, 6, 0, 16, 0x20, 1, 0xd, 0xb8, 0, v6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        data.extend([
+            0, 6, 0, 16, 0x20, 1, 0xd, 0xb8, 0, v6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+        ]);
         assert!(response.ends_with(&data), "{client}: {response:02x?}");
     }
 }

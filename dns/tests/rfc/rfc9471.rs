@@ -10,7 +10,9 @@ const APEX: &str = "@ 300 SOA ns h 1 2 3 4 5\n@ 300 NS ns\nns 300 A 192.0.2.1\n"
 fn rfc9471_2_1_glue_of_the_child_itself() {
     let world = served(
         "test",
-        &format!("{APEX}foo 86400 NS ns1.foo\nfoo 86400 NS ns2.foo\nns1.foo 86400 A 192.0.2.11\nns2.foo 86400 AAAA 2001:db8::2:2\n"),
+        &format!(
+            "{APEX}foo 86400 NS ns1.foo\nfoo 86400 NS ns2.foo\nns1.foo 86400 A 192.0.2.11\nns2.foo 86400 AAAA 2001:db8::2:2\n"
+        ),
     );
     check(
         &world,
@@ -66,7 +68,9 @@ fn servers(count: u8, under: &str) -> String {
     (0..count)
         .map(|i| {
             let name = format!("name-server-number-{i}.{under}");
-            format!("child 300 NS {name}\n{name} 300 A 192.0.2.{i}\n{name} 300 AAAA 2001:db8::{i}\n")
+            format!(
+                "child 300 NS {name}\n{name} 300 A 192.0.2.{i}\n{name} 300 AAAA 2001:db8::{i}\n"
+            )
         })
         .collect()
 }
