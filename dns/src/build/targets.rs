@@ -58,13 +58,6 @@ fn name_at(rtype: RType) -> Option<usize> {
 impl<'a> Checker<'a> {
     /// The targets of an authoritative set.
     pub(super) fn targets(&mut self, node: Node<'a>, set: RrSet<'a>, at: At) {
-        if set.rtype == RType::NS && node.name.starts_with(b"\x01*") {
-            let message = format!(
-                "{}: a wildcard cannot be delegated (RFC 4592 §4.2)",
-                Shown(node.name)
-            );
-            return self.warn(at, message, "delegate a name without `*`");
-        }
         let Some(begins) = name_at(set.rtype) else {
             return;
         };
@@ -122,6 +115,13 @@ impl<'a> Checker<'a> {
 
     /// The servers of a delegation: those at or below it are reached by glue only (RFC 9471 §3.1).
     pub(super) fn delegation(&mut self, cut: Node<'a>, servers: RrSet<'a>, at: At) {
+        if cut.name.starts_with(b"\x01*") {
+            let message = format!(
+                "{}: a wildcard cannot be delegated (RFC 4592 §4.2)",
+                Shown(cut.name)
+            );
+            return self.warn(at, message, "delegate a name without `*`");
+        }
         if cut.entry.dname {
             let message = format!("{} is delegated and has a DNAME", Shown(cut.name));
             self.error(at, message, "keep one of the two (RFC 6672 §2.3)");
