@@ -207,6 +207,12 @@ fn store(
     match proxy::CertStore::build(&files) {
         Ok(store) => Some(store),
         Err(found) => {
+            // A certificate that several listeners have is told once.
+            let told = |new: &proxy::CertProblem| {
+                let mut before = problems.iter();
+                before.any(|old| old.file == new.file && old.message == new.message)
+            };
+            let found: Vec<_> = found.into_iter().filter(|new| !told(new)).collect();
             problems.extend(found.into_iter().map(|problem| Problem {
                 severity: Severity::Error,
                 code: "certificate",

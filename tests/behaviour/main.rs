@@ -7,6 +7,7 @@
 mod asking;
 mod bench;
 mod cli;
+mod encrypted;
 mod failover;
 mod harness;
 mod limiting;

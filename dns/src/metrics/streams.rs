@@ -64,10 +64,18 @@ impl Closed {
     }
 }
 
+/// The transports that have connections.
+const CONNECTED: [Transport; 4] = [
+    Transport::Tcp,
+    Transport::Tls,
+    Transport::Https,
+    Transport::Quic,
+];
+
 /// The counters of connections.
 pub(crate) struct Streams {
-    open: [IntGauge; Transport::ALL.len()],
-    accepted: [IntCounter; Transport::ALL.len()],
+    open: [IntGauge; CONNECTED.len()],
+    accepted: [IntCounter; CONNECTED.len()],
     closed: [IntCounter; Closed::ALL.len()],
 }
 
@@ -97,16 +105,17 @@ impl Streams {
             "reason",
         )?;
         Ok(Self {
-            open: Transport::ALL.map(|t| open.with_label_values(&[t.name()])),
-            accepted: Transport::ALL.map(|t| accepted.with_label_values(&[t.name()])),
+            open: CONNECTED.map(|t| open.with_label_values(&[t.name()])),
+            accepted: CONNECTED.map(|t| accepted.with_label_values(&[t.name()])),
             closed: Closed::ALL.map(|reason| closed.with_label_values(&[reason.name()])),
         })
     }
 
     /// One more is open until what is given is dropped.
     pub(crate) fn opened(&self, transport: Transport) -> Option<Open> {
-        self.accepted.get(transport.index())?.inc();
-        let gauge = self.open.get(transport.index())?.clone();
+        let index = CONNECTED.iter().position(|known| *known == transport)?;
+        self.accepted.get(index)?.inc();
+        let gauge = self.open.get(index)?.clone();
         gauge.inc();
         Some(Open(gauge))
     }
