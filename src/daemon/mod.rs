@@ -7,6 +7,7 @@
 //! ```
 
 pub mod conductor;
+mod descriptors;
 mod logging;
 mod planes;
 mod query_log;
@@ -194,6 +195,7 @@ pub fn run(options: Options) -> Result<(), RunError> {
     let candidate = Candidate::load(&options.config, &context)
         .map_err(|Refused { problems, .. }| RunError::Config(problems))?;
     logging::init(&candidate.checked.log);
+    descriptors::raise(&candidate.checked);
     for warning in &candidate.warnings {
         tracing::warn!("{warning}");
     }

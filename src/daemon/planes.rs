@@ -195,9 +195,7 @@ fn dns_settings(checked: &Checked) -> dns::Settings {
         .workers
         .and_then(NonZeroUsize::new)
         .unwrap_or(defaults.udp_workers);
-    dns::Settings {
-        udp_workers,
-    }
+    dns::Settings { udp_workers }
 }
 
 fn proxy_settings(checked: &Checked, certificates: &[Arc<proxy::Certificates>]) -> proxy::Settings {
