@@ -7,12 +7,14 @@
 use crate::daemon::now;
 use crate::daemon::traffic::Traffic;
 use crate::wiring;
+use crate::wiring::held::Held;
 use config::rehearsal::Plan;
+use dns::transfer::{Journal, Moved, Peers};
 use config::{Checked, Place, Problem, Severity};
 use geoip::{Override, Sources};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use steering::{Snapshot, Table};
+use steering::{Planes, Snapshot, Table};
 
 /// A config that could serve.
 pub struct Candidate {
@@ -26,6 +28,10 @@ pub struct Candidate {
     pub geo_key: GeoKey,
     /// The certificates of the listeners, in their order.
     pub certificates: wiring::Certificates<proxy::CertStore>,
+    /// The steered names, as the zones were told of them.
+    pub steered: Vec<dns::SteeredName>,
+    /// What became of the zones since the table that serves.
+    pub moved: Vec<Moved>,
     /// What is to be probed; taken when the checks start.
     pub plan: Option<health::Plan>,
     /// Problems that do not keep it from serving.
@@ -52,6 +58,10 @@ pub struct Context<'a> {
     pub geo: Option<(&'a GeoKey, &'a geoip::Loaded)>,
     /// What stands in for what, when this is a rehearsal.
     pub rehearsal: Option<&'a Plan>,
+    /// What is there of the zones that other servers keep; else what a former run left on disk.
+    pub held: Option<&'a Held>,
+    /// The table that serves: the differences of its zones from the new ones are kept for secondaries.
+    pub serving: Option<&'a Table>,
 }
 
 /// The sources of a location table, and the state of their files.
@@ -104,7 +114,12 @@ impl Candidate {
         let geo_key = GeoKey::new(locations(&checked));
         let geo = open_locations(&geo_key, context, path, &mut problems);
         let certificates = wiring::certificates(&checked, &mut problems);
-        files.extend(wiring::planes(&mut checked, &mut problems));
+        let from_disk = Held::default();
+        let held = context.held.unwrap_or(&from_disk);
+        let zoned = wiring::planes(&mut checked, held, &mut problems);
+        files.extend(zoned.files);
+        let moved = keep_differences(&mut checked.table.planes, context.serving);
+        problems.extend(moved.iter().filter_map(|moved| unnoticed(&checked, moved)));
         if let Some(traffic) = context.traffic {
             traffic.attach(&mut checked.table);
         }
@@ -129,6 +144,8 @@ impl Candidate {
             geo,
             geo_key,
             certificates,
+            steered: zoned.steered,
+            moved,
             plan: plan.ok(),
             warnings: problems,
             files,
@@ -139,6 +156,53 @@ impl Candidate {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.table.clone(), self.geo.table.clone(), now())
     }
+}
+
+/// Puts in the planes what changed in the zones since the table that serves, for IXFR; gives what moved.
+pub fn keep_differences(planes: &mut Planes, serving: Option<&Table>) -> Vec<Moved> {
+    let Some(zones) = planes.find::<dns::Zones>() else {
+        return Vec::new();
+    };
+    let peers = planes.find::<Peers>();
+    let is_given_out = |apex: &dns::Name| {
+        let zone = peers.and_then(|peers| peers.zone(apex));
+        zone.is_some_and(|zone| !zone.to.is_empty())
+    };
+    let before = serving.map(Table::planes);
+    let nothing = Journal::default();
+    let journal = before.and_then(Planes::find::<Journal>).unwrap_or(&nothing);
+    let old = before.and_then(Planes::find::<dns::Zones>);
+    let (journal, moved) = journal.next(old, zones, is_given_out);
+    planes.insert(Arc::new(journal));
+    moved
+}
+
+/// A change that no secondary will notice.
+fn unnoticed(checked: &Checked, moved: &Moved) -> Option<Problem> {
+    let (name, message) = match moved {
+        Moved::Grew { .. } => return None,
+        Moved::Stuck { zone, serial } => (
+            zone,
+            format!("the records of zone {zone} changed, and its serial did not ({serial})"),
+        ),
+        Moved::Back { zone, from, to } => (
+            zone,
+            format!("the serial of zone {zone} went back from {from} to {to}"),
+        ),
+    };
+    let name = name.to_string();
+    let zone = checked
+        .zones
+        .iter()
+        .find(|zone| zone.apex == name.trim_end_matches('.'))?;
+    if zone.transfer == Default::default() {
+        return None;
+    }
+    let hint = "secondaries will not take it: give it a later serial".to_owned();
+    Some(Problem {
+        severity: Severity::Warning,
+        ..problem_at(checked, zone.place, "zone_serial", message, Some(hint))
+    })
 }
 
 /// The location table; taken over from the one that serves when nothing about it has changed.

@@ -10,19 +10,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 // The paths are written out because a test takes this file in by its own.
+#[path = "wiring/held.rs"]
+pub mod held;
 #[path = "wiring/identity.rs"]
 mod identity;
+#[path = "wiring/peers.rs"]
+pub mod peers;
 #[path = "wiring/zones.rs"]
-mod zones;
+pub mod zones;
 
-/// Builds zones and routes and puts them in the planes of the table to be compiled. Gives the files that
-/// were read besides those the config names.
-pub fn planes(checked: &mut Checked, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+/// Builds zones and routes and puts them in the planes of the table to be compiled. `held` is what is there of
+/// zones that other servers keep.
+pub fn planes(checked: &mut Checked, held: &held::Held, problems: &mut Vec<Problem>) -> zones::Zoned {
     let rules = dns_rules(checked, problems);
     checked.table.planes.insert(Arc::new(rules));
-    let files = zones::zones(checked, problems);
+    let peers = peers::peers(checked, problems);
+    checked.table.planes.insert(Arc::new(peers));
+    let zoned = zones::zones(checked, held, problems);
     routes(checked, problems);
-    files
+    zoned
 }
 
 fn dns_rules(checked: &Checked, problems: &mut Vec<Problem>) -> dns::Rules {

@@ -22,6 +22,8 @@ pub struct Checked {
     pub services: Vec<ServiceInfo>,
     /// How clients are located.
     pub geoip: Geoip,
+    /// The keys that zone transfers are signed with.
+    pub keys: Vec<Key>,
     /// The zones that are answered for.
     pub zones: Vec<Zone>,
     /// The names in them that are steered.
@@ -102,8 +104,52 @@ pub struct Zone {
     pub file: Option<PathBuf>,
     /// Records written here, each one line of a master file, with its place.
     pub records: Vec<(Place, String)>,
+    /// Where it is transferred from, the preferred one first; empty for a zone of our own.
+    pub primaries: Vec<Remote>,
+    /// Who may transfer it, and who is told of its changes.
+    pub transfer: Transfer,
     /// Where it is written.
     pub place: Place,
+}
+
+/// A key that zone transfers are signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The algorithm; `None`: as the file says, else hmac-sha256.
+    pub algorithm: Option<&'static str>,
+    /// The file of its secret.
+    pub secret_file: PathBuf,
+    /// Where that is written.
+    pub place: Place,
+}
+
+/// Who may transfer a zone, and who is told of its changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transfer {
+    /// Who may transfer it.
+    pub to: Vec<Grant>,
+    /// Who is told.
+    pub notify: Vec<Remote>,
+}
+
+/// Who may transfer a zone: from there, and with that key where there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The addresses; `None` for any.
+    pub network: Option<IpNet>,
+    /// The name of the key.
+    pub key: Option<Arc<str>>,
+}
+
+/// Another DNS server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The name of the key.
+    pub key: Option<Arc<str>>,
 }
 
 /// A start of authority (RFC 1035 §3.3.13). Names without the last dot; times in seconds.

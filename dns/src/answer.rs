@@ -241,6 +241,11 @@ impl<'a> Lookup<'a, '_> {
                 Found::Node(node) => self.node(zone, node),
                 Found::Delegation(cut) => self.referral(zone, cut),
                 Found::Dname(above) => self.dname(above),
+                Found::Unavailable(why) => {
+                    self.answer.rcode = Rcode::ServFail;
+                    self.answer.ede = Some(Ede::unavailable(why));
+                    Next::Done
+                }
                 Found::Nothing => {
                     self.authoritative();
                     // RFC 6604 §2: the code is that of the last name.

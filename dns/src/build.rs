@@ -22,6 +22,7 @@ mod compile;
 mod content;
 mod gather;
 mod heap;
+mod overlay;
 mod targets;
 
 /// What was found so far, bounded.
@@ -131,6 +132,47 @@ impl Zones {
         }
     }
 
+    /// These zones with this one in place of the one that has its apex, or beside them; the others are taken over as
+    /// they are. `steered` are the steered names of all zones.
+    ///
+    /// # Errors
+    /// Everything that is wrong with this zone, errors first; warnings too.
+    pub fn with(
+        &self,
+        spec: &ZoneSpec,
+        steered: Vec<SteeredName>,
+        files: &dyn Files,
+    ) -> Result<Built, Vec<ZoneProblem>> {
+        let mut problems = Problems::default();
+        let mut zones = self.zones.clone();
+        if let Ok(apex) = Name::parse(&spec.apex) {
+            let at = zones.iter().position(|zone| zone.apex == apex);
+            let at = at.unwrap_or(zones.len());
+            let others = zones.iter().map(|zone| Some(zone.apex.clone()));
+            let mut apexes: Vec<Option<Name>> = others.collect();
+            if at == zones.len() {
+                apexes.push(Some(apex.clone()));
+            }
+            let mut homes = gather::homes(&apexes, steered, &mut problems);
+            let steered = homes.remove(&at).unwrap_or_default();
+            match (zone(spec, apex, steered, files, &mut problems), zones.get_mut(at)) {
+                (Some(new), Some(old)) => *old = new,
+                (Some(new), None) => zones.push(new),
+                (None, _) => {}
+            }
+        } else {
+            apexes(std::slice::from_ref(spec), &mut problems);
+        }
+        if problems.errors.is_empty() {
+            Ok(Built {
+                zones: Self::index(zones),
+                warnings: problems.all(),
+            })
+        } else {
+            Err(problems.all())
+        }
+    }
+
     fn index(mut zones: Vec<Zone>) -> Self {
         for (zone, position) in zones.iter_mut().zip(0..) {
             zone.position = position;
@@ -153,6 +195,9 @@ fn zone(
     files: &dyn Files,
     problems: &mut Problems,
 ) -> Option<Zone> {
+    if let Some(why) = spec.unavailable {
+        return Some(Zone::empty(apex, why));
+    }
     let heap = gather::zone(spec, apex, steered, files, problems);
     let (mut zone, places) = compile::zone(heap);
     check::zone(&zone, &places, spec, problems);

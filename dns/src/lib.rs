@@ -33,6 +33,7 @@ pub mod rtype;
 pub mod server;
 mod steer;
 mod store;
+pub mod transfer;
 pub mod zone;
 
 pub use answer::{Answer, Data, MAX_CHAIN, Owner, Record, answer};
@@ -48,12 +49,12 @@ pub use name::{Name, NameError};
 pub use nsid::{Chaos, Identity};
 pub use query::{Arrival, Query, Rcode, Transport};
 pub use respond::{
-    Decided, Deferred, Outcome, Rules, Summary, respond, respond_into, respond_or_defer,
+    Decided, Notified, Outcome, Rules, Summary, respond, respond_into,
 };
 pub use rtype::RType;
 pub use server::{BindError, Listeners, Messages, Plain, Secure, Server, Settings, Transfers};
 pub use steer::MAX_ADDRESSES;
 pub use store::{Zone, ZoneRecord, Zones};
 pub use zone::{
-    AutoSerial, Built, Files, NoFiles, Severity, SoaSpec, SteeredName, ZoneProblem, ZoneSpec,
+    AutoSerial, Built, Files, NoFiles, Severity, SoaSpec, SteeredName, Unavailable, ZoneProblem, ZoneSpec,
 };

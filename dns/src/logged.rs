@@ -41,6 +41,7 @@ impl Logged<'_> {
         match self.outcome {
             Outcome::Dropped => None,
             Outcome::Rejected(rcode) => Some(*rcode),
+            Outcome::Notified(_) => Some(Rcode::NoError),
             Outcome::Answered(summary) => Some(summary.rcode),
         }
     }

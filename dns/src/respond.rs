@@ -6,7 +6,7 @@
 use crate::answer::{Answer, answer};
 use crate::connections::Connections;
 use crate::cookie::{Cookies, Status};
-use crate::edns::{Ede, Edns, Heeds, Opt};
+use crate::edns::{Edns, Heeds, Opt};
 use crate::encode::{self, Frame};
 use crate::limit;
 use crate::nsid::{self, Chaos, Identity};
@@ -14,6 +14,7 @@ use crate::parse::{self, Parsed, Saying, Unanswerable};
 use crate::query::{Arrival, CH, Query, Rcode, Transport};
 use crate::rtype::RType;
 use ipnet::IpNet;
+use crate::transfer::request;
 use std::net::IpAddr;
 use std::ops::Range;
 use steering::{Decision, RegionId, ServiceId, Snapshot, Verdict};
@@ -93,6 +94,8 @@ pub enum Outcome {
     Rejected(Rcode),
     /// An answer.
     Answered(Summary),
+    /// A NOTIFY of a primary, with its response.
+    Notified(Notified),
 }
 
 /// What is told of an answer.
@@ -117,19 +120,15 @@ pub struct Summary {
     pub decided: Option<Decided>,
 }
 
-/// What a packet is about that is not answered from the snapshot alone, but by what keeps zones in step
-/// with other servers. The packet is well-formed as far as [`respond_or_defer`] read it.
+/// A NOTIFY that was taken (RFC 1996): the zone is to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deferred {
-    /// It is signed with TSIG, whatever its opcode and question are (RFC 8945 §5.2).
-    Signed {
-        /// Where the TSIG record begins; it is the packet's last.
-        at: usize,
-    },
-    /// Its opcode is NOTIFY (RFC 1996).
-    Notify,
-    /// It asks for AXFR or IXFR in class IN (RFC 5936, RFC 1995).
-    Transfer,
+pub struct Notified {
+    /// The zone, by its position among the snapshot's [`Zones`](crate::Zones).
+    pub zone: u32,
+    /// Which of its primaries sent it.
+    pub primary: u16,
+    /// The serial it told, if any; it proves nothing.
+    pub serial: Option<u32>,
 }
 
 /// What is told of a decision; the ids are those of the snapshot that answered.
@@ -185,14 +184,12 @@ pub fn respond(
     let draw = |_: IpAddr, _: &[u8], _: RType| draw;
     match respond_into(snapshot, packet, &arrival, rules, draw, &mut out) {
         Outcome::Dropped => None,
-        Outcome::Rejected(_) | Outcome::Answered(_) => Some(out),
+        Outcome::Rejected(_) | Outcome::Answered(_) | Outcome::Notified(_) => Some(out),
     }
 }
 
 /// Answers one packet by appending the response to `out`. `draw` gives the random number of the query,
 /// once it is parsed: for the address that is steered by, the lower-cased wire name and the type.
-///
-/// What [`respond_or_defer`] would defer is turned down, as by a server that keeps no zones in step.
 pub fn respond_into(
     snapshot: &Snapshot,
     packet: &[u8],
@@ -203,60 +200,32 @@ pub fn respond_into(
 ) -> Outcome {
     let asked = Asked::new(snapshot, packet, arrival, rules);
     match parse::parse(packet, arrival, rules.heeds()) {
-        Ok(parsed) => match deferred(&parsed) {
-            Some(Deferred::Signed { .. }) => asked.refuse_signed(&parsed, out),
-            Some(Deferred::Notify) => asked.say(&Saying::not_implemented(), out),
-            Some(Deferred::Transfer) | None => asked.answer(parsed, draw, out),
-        },
+        Ok(parsed) if is_of_servers(&parsed) => request::respond(&asked, parsed, draw, out),
+        Ok(parsed) => asked.answer(parsed, draw, out),
         Err(other) => asked.unanswerable(&other, out),
     }
 }
 
-/// Like [`respond_into`], but what is for those who keep zones in step with other servers is left to them:
-/// then nothing is written.
-///
-/// # Errors
-/// What is left to others.
-pub fn respond_or_defer(
-    snapshot: &Snapshot,
-    packet: &[u8],
-    arrival: &Arrival,
-    rules: &Rules,
-    draw: impl FnOnce(IpAddr, &[u8], RType) -> u64,
-    out: &mut Vec<u8>,
-) -> Result<Outcome, Deferred> {
-    let asked = Asked::new(snapshot, packet, arrival, rules);
-    match parse::parse(packet, arrival, rules.heeds()) {
-        Ok(parsed) => match deferred(&parsed) {
-            Some(deferred) => Err(deferred),
-            None => Ok(asked.answer(parsed, draw, out)),
-        },
-        Err(other) => Ok(asked.unanswerable(&other, out)),
-    }
-}
-
-fn deferred(parsed: &Parsed) -> Option<Deferred> {
+/// Whether it is about keeping zones in step with other servers: signed, NOTIFY, or for a transfer.
+fn is_of_servers(parsed: &Parsed) -> bool {
     let query = &parsed.query;
-    if let Some(at) = parsed.tsig {
-        return Some(Deferred::Signed { at });
-    }
-    if parsed.notify {
-        return Some(Deferred::Notify);
-    }
-    (query.class == crate::query::IN && matches!(query.rtype, RType::AXFR | RType::IXFR))
-        .then_some(Deferred::Transfer)
+    parsed.tsig.is_some()
+        || parsed.notify
+        || (query.class == crate::query::IN && matches!(query.rtype, RType::AXFR | RType::IXFR))
 }
 
 /// One packet, with all that an answer may depend on.
-struct Asked<'r> {
-    snapshot: &'r Snapshot,
-    packet: &'r [u8],
-    arrival: &'r Arrival,
-    rules: &'r Rules,
+pub(crate) struct Asked<'r> {
+    pub(crate) snapshot: &'r Snapshot,
+    pub(crate) packet: &'r [u8],
+    pub(crate) arrival: &'r Arrival,
+    pub(crate) rules: &'r Rules,
+    /// How many octets of the response are to be left free, for a signature.
+    pub(crate) reserved: usize,
 }
 
 impl<'r> Asked<'r> {
-    fn new(
+    pub(crate) fn new(
         snapshot: &'r Snapshot,
         packet: &'r [u8],
         arrival: &'r Arrival,
@@ -267,10 +236,11 @@ impl<'r> Asked<'r> {
             packet,
             arrival,
             rules,
+            reserved: 0,
         }
     }
 
-    fn answer(
+    pub(crate) fn answer(
         &self,
         parsed: Parsed,
         draw: impl FnOnce(IpAddr, &[u8], RType) -> u64,
@@ -300,14 +270,14 @@ impl<'r> Asked<'r> {
             ..self.opt(&edns, made.rcode)
         });
         let frame = Frame {
-            limit: limit(&query, self.rules),
+            limit: self.limit(&query),
             ..self.frame(Some(question), opt)
         };
         let truncated = encode::encode(&made, &frame, out);
         Outcome::Answered(Summary::new(query.rtype, query.cookie, &made, truncated))
     }
 
-    fn unanswerable(&self, what: &Unanswerable, out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn unanswerable(&self, what: &Unanswerable, out: &mut Vec<u8>) -> Outcome {
         match what {
             Unanswerable::Drop => Outcome::Dropped,
             Unanswerable::Say(saying) => self.say(saying, out),
@@ -328,19 +298,8 @@ impl<'r> Asked<'r> {
         }
     }
 
-    /// RFC 8945 §5.2.1: a key that is not known. Nothing is answered under a name that was not proven.
-    fn refuse_signed(&self, parsed: &Parsed, out: &mut Vec<u8>) -> Outcome {
-        let saying = Saying {
-            rcode: Rcode::NotAuth,
-            question: Some(parsed.question.clone()),
-            edns: parsed.query.edns,
-            ede: Some(Ede::not_supported("no TSIG key is known here")),
-        };
-        self.say(&saying, out)
-    }
-
     /// A response without records.
-    fn say(&self, saying: &Saying, out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn say(&self, saying: &Saying, out: &mut Vec<u8>) -> Outcome {
         let opt = saying.edns.map(|edns| Opt {
             ede: saying.ede,
             ..self.opt(&edns, saying.rcode)
@@ -359,8 +318,8 @@ impl<'r> Asked<'r> {
             head: self.packet.first_chunk().copied().unwrap_or_default(),
             question: question.unwrap_or(&[]),
             limit: match self.arrival.transport {
-                Transport::Udp => usize::from(MIN_PAYLOAD),
-                _ => usize::from(u16::MAX),
+                Transport::Udp => usize::from(MIN_PAYLOAD).saturating_sub(self.reserved),
+                _ => usize::from(u16::MAX).saturating_sub(self.reserved),
             },
             opt,
         }
@@ -387,7 +346,7 @@ impl<'r> Asked<'r> {
     }
 
     /// What the OPT record says whatever the answer is.
-    fn opt(&self, edns: &Edns, rcode: Rcode) -> Opt<'r> {
+    pub(crate) fn opt(&self, edns: &Edns, rcode: Rcode) -> Opt<'r> {
         let Arrival {
             peer,
             transport,
@@ -410,6 +369,11 @@ impl<'r> Asked<'r> {
             padded: edns.padded && transport.is_encrypted(),
             ..Opt::default()
         }
+    }
+
+    /// The most octets of the answer to a query, a signature aside.
+    pub(crate) fn limit(&self, query: &Query) -> usize {
+        limit(query, self.rules).saturating_sub(self.reserved)
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::fast::Denial;
 use crate::name::{Name, labels, parent, suffixes};
 use crate::rtype::RType;
+use crate::zone::Unavailable;
 use steering::ServiceId;
 use steering::draw::mix;
 
@@ -29,8 +30,10 @@ pub struct Zones {
 }
 
 /// One zone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Zone {
+    /// Why nothing is here to answer from, if so; then there are no entries.
+    pub(crate) unavailable: Option<Unavailable>,
     /// Where it is among all zones: its id in what is counted.
     pub(crate) position: u32,
     pub(crate) apex: Name,
@@ -54,7 +57,7 @@ pub struct Zone {
 }
 
 /// What decides at a steered name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Steered {
     pub(crate) service: ServiceId,
     /// The wire value of the HTTPS record's `alpn`; empty when no HTTPS record is made.
@@ -75,6 +78,8 @@ pub(crate) enum Found<'a> {
     Dname(Node<'a>),
     /// It does not exist.
     Nothing,
+    /// The zone has nothing to answer from.
+    Unavailable(Unavailable),
 }
 
 impl Found<'_> {
@@ -164,6 +169,29 @@ impl Zones {
 }
 
 impl Zone {
+    /// A zone of which only the apex is known.
+    pub(crate) fn empty(apex: Name, why: Unavailable) -> Self {
+        Self {
+            unavailable: Some(why),
+            position: 0,
+            apex,
+            soa: Box::default(),
+            soa_ttl: 0,
+            negative_ttl: 0,
+            content: 0,
+            entries: Box::default(),
+            octets: Box::default(),
+            steered: Box::default(),
+            index: Index::default(),
+            max_labels: 0,
+        }
+    }
+
+    /// Why there is nothing to answer from, if so.
+    pub fn unavailable(&self) -> Option<Unavailable> {
+        self.unavailable
+    }
+
     #[inline]
     pub(crate) fn node(&self, name: &[u8]) -> Option<Node<'_>> {
         self.at(self.position(name)?)
@@ -206,7 +234,8 @@ impl Zone {
             .skip(excess)
             .find_map(|suffix| self.node(suffix))
         else {
-            return Found::Nothing;
+            return self.unavailable
+                .map_or(Found::Nothing, Found::Unavailable);
         };
         // Nothing exists below a DNAME, so its owner is the closest encloser of all names below it.
         if encloser.entry.dname && !encloser.is_delegated() {
@@ -227,7 +256,7 @@ impl Zone {
 ///
 /// The names stay with what they name; a slot has 32 bits of the hash, so that a miss rarely has to
 /// look at one. The hash has no secret: only an operator's names are ever inserted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     slots: Box<[(u32, u32)]>,
 }

@@ -27,6 +27,21 @@ pub struct ZoneSpec {
     pub records: Vec<(String, String)>,
     /// How the SOA's serial is made, unless it is served as written.
     pub serial: Option<AutoSerial>,
+    /// Whether the master file is what another server keeps, so that `records` and steered names replace what is in
+    /// it instead of contradicting it.
+    pub overlay: bool,
+    /// Why there is nothing to answer from; then the zone is only known by its apex, and every question within it is
+    /// answered with SERVFAIL.
+    pub unavailable: Option<Unavailable>,
+}
+
+/// Why a zone that is kept elsewhere cannot be answered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// It has not been transferred yet.
+    NotTransferred,
+    /// It was, and no primary could be reached for longer than its SOA allows (RFC 1034 §4.3.5).
+    Expired,
 }
 
 /// A serial that grows with each change of a zone's content, and with nothing else (RFC 1982 §3.2).

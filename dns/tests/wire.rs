@@ -37,7 +37,8 @@ fn the_question_comes_back_letter_by_letter() {
 
 #[test]
 fn rfc8906_other_opcodes_are_not_implemented() {
-    for opcode in 1..16_u8 {
+    // 4 is NOTIFY, which is spoken.
+    for opcode in (1..16_u8).filter(|opcode| *opcode != 4) {
         let response = udp(&with("example. SOA", &[(2, opcode << 3)]));
         assert_eq!(
             response[..4],

@@ -2,6 +2,7 @@
 
 use super::metrics::{latency_ms, usable};
 use crate::daemon::State;
+use crate::daemon::transfers::ZoneStatus;
 use crate::daemon::reload::LastReload;
 use health::TargetReport;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct Status {
     pub regions: Vec<RegionStatus>,
     /// Endpoints, pool by pool.
     pub endpoints: Vec<EndpointStatus>,
+    /// Zones that other servers keep.
+    #[serde(default)]
+    pub secondary_zones: Vec<ZoneStatus>,
 }
 
 /// One region.
@@ -101,6 +105,7 @@ impl Status {
             endpoints: (0..snapshot.table().endpoints().len())
                 .map(|i| endpoint(&snapshot, EndpointId::at(i), &reports))
                 .collect(),
+            secondary_zones: state.secondary_zones(),
         }
     }
 }
@@ -206,8 +211,38 @@ impl fmt::Display for Status {
                 endpoint.last_error.as_deref().unwrap_or("")
             )?;
         }
-        Ok(())
+        secondary_zones(&self.secondary_zones, self.now, f)
     }
+}
+
+fn secondary_zones(
+    zones: &[ZoneStatus],
+    now: Timestamp,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    if zones.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        f,
+        "\n{:<24} {:<15} {:>10} {:>9} {:>8}  LAST ERROR",
+        "SECONDARY ZONE", "STATE", "SERIAL", "CHECKED", "NEXT"
+    )?;
+    for zone in zones {
+        let serial = zone.serial.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let checked = zone
+            .checked
+            .map_or_else(|| "-".to_owned(), |at| ago(now.since(at).as_secs()));
+        let next = ago(zone.next.since(now).as_secs());
+        writeln!(
+            f,
+            "{:<24} {:<15} {serial:>10} {checked:>9} {next:>8}  {}",
+            zone.zone,
+            zone.state,
+            zone.error.as_deref().unwrap_or("")
+        )?;
+    }
+    Ok(())
 }
 
 fn millis(ms: Option<f32>) -> String {

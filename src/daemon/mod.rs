@@ -13,9 +13,11 @@ mod planes;
 mod query_log;
 pub mod reload;
 pub mod traffic;
+pub mod transfers;
 mod watch;
 
 use crate::candidate::{Candidate, Context, Refused};
+use crate::wiring::held::Held;
 use conductor::{Conductor, Message};
 use config::problem::render;
 use config::rehearsal::Plan;
@@ -36,6 +38,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch as told};
 use tokio::time::timeout;
 use traffic::Traffic;
+use transfers::{Arrived, Transfers, ZoneStatus};
 use watch::Watcher;
 
 pub use conductor::now;
@@ -111,6 +114,7 @@ pub struct State {
     ready: AtomicBool,
     reports: Reports,
     last: told::Receiver<LastReload>,
+    transfers: Arc<Transfers>,
 }
 
 impl State {
@@ -127,6 +131,11 @@ impl State {
     /// How the last reload ended.
     pub fn last_reload(&self) -> LastReload {
         self.last.borrow().clone()
+    }
+
+    /// The zones that other servers keep.
+    pub fn secondary_zones(&self) -> Vec<ZoneStatus> {
+        self.transfers.status()
     }
 
     /// Completes when the snapshot that serves has every health that the checks know: what they find
@@ -154,6 +163,7 @@ impl State {
 struct Observer {
     sampler: Sampler,
     queries: Arc<QueryLog>,
+    transfers: Arc<Transfers>,
 }
 
 impl dns::Observe for Observer {
@@ -163,6 +173,10 @@ impl dns::Observe for Observer {
 
     fn on_query(&self, logged: &dns::Logged<'_>) {
         self.queries.write(logged);
+    }
+
+    fn on_notify(&self, snapshot: &Snapshot, notified: dns::Notified) {
+        self.transfers.notified(snapshot, notified);
     }
 }
 
@@ -187,10 +201,12 @@ impl proxy::Observe for Observer {
 /// When it can't start: the config, an address, the system.
 pub fn run(options: Options) -> Result<(), RunError> {
     let traffic = Arc::new(Traffic::default());
+    let held = Arc::new(Held::default());
     let context = Context {
         traffic: Some(&traffic),
-        geo: None,
         rehearsal: options.rehearsal.as_ref(),
+        held: Some(&held),
+        ..Context::default()
     };
     let candidate = Candidate::load(&options.config, &context)
         .map_err(|Refused { problems, .. }| RunError::Config(problems))?;
@@ -204,16 +220,17 @@ pub fn run(options: Options) -> Result<(), RunError> {
         runtime.worker_threads(workers);
     }
     let runtime = runtime.enable_all().thread_name("rhumb").build()?;
-    runtime.block_on(serve(options, candidate, traffic))
+    runtime.block_on(serve(options, candidate, traffic, held))
 }
 
 async fn serve(
     mut options: Options,
     mut candidate: Candidate,
     traffic: Arc<Traffic>,
+    held: Arc<Held>,
 ) -> Result<(), RunError> {
     let registry = Registry::new();
-    let mut signals = Signals::new()?;
+    let signals = Signals::new()?;
     // From here on, so that what changes during the start is not missed.
     let mut watcher = Watcher::new();
     watcher.set(candidate.files.clone());
@@ -224,9 +241,12 @@ async fn serve(
     tokio::spawn(traffic.clone().run());
     let checker = checks(&mut candidate, &restored, &inbox, &registry)?;
     let queries = QueryLog::start(candidate.checked.dns.query_log.as_ref(), &registry)?;
+    let counted = Arc::new(dns::transfer::Metrics::new(&registry)?);
+    let (transfers, arrivals) = Transfers::new(held, counted.clone());
     let observer = Arc::new(Observer {
         sampler: checker.sampler(),
         queries: queries.clone(),
+        transfers: transfers.clone(),
     });
     let start = LastReload::start(reader.load().generation(), &candidate.warnings);
     let (last, last_told) = told::channel(start);
@@ -241,9 +261,10 @@ async fn serve(
         ready: AtomicBool::new(false),
         reports: checker.reports(),
         last: last_told,
+        transfers: transfers.clone(),
     });
 
-    let planes = planes::bind(&mut candidate, &state, observer).await?;
+    let planes = planes::bind(&mut candidate, &state, observer, counted).await?;
     let grace = candidate.checked.startup_grace;
     let first_round = checker.first_round();
     let known = async {
@@ -272,10 +293,17 @@ async fn serve(
         checker,
         certificates,
         queries,
+        transfers,
         last,
     };
     let mut reloader = Reloader::new(parts, &registry)?;
-    until_stopped(&mut reloader, &running, &mut watcher, &mut signals).await;
+    reloader.begin_transfers(&reader.snapshot());
+    let mut sources = Sources {
+        watcher,
+        signals,
+        arrivals,
+    };
+    until_stopped(&mut reloader, &running, &mut sources).await;
     tracing::info!("stopping: no new clients; requests in flight may end");
     state.ready.store(false, Ordering::Release);
     running.stop().await;
@@ -302,9 +330,13 @@ fn first(candidate: &Candidate, restored: &Restored) -> Snapshot {
 async fn until_stopped(
     reloader: &mut Reloader,
     running: &planes::Running,
-    watcher: &mut Watcher,
-    signals: &mut Signals,
+    sources: &mut Sources,
 ) {
+    let Sources {
+        watcher,
+        signals,
+        arrivals,
+    } = sources;
     loop {
         let why = tokio::select! {
             changed = watcher.changed() => {
@@ -316,11 +348,23 @@ async fn until_stopped(
                 running.reopen_logs();
                 "SIGHUP".to_owned()
             }
+            Some(arrived) = arrivals.recv() => {
+                reloader.adopt(arrived).await;
+                continue;
+            }
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
         };
         watcher.set(reloader.reload(&why).await);
     }
+}
+
+/// Where changes of what serves come from, health aside.
+struct Sources {
+    watcher: Watcher,
+    signals: Signals,
+    /// Zones that other servers keep.
+    arrivals: mpsc::Receiver<Arrived>,
 }
 
 struct Signals {

@@ -51,6 +51,7 @@ pub async fn bind(
     candidate: &mut Candidate,
     state: &Arc<State>,
     observer: Arc<Observer>,
+    transfers: Arc<dns::transfer::Metrics>,
 ) -> Result<Planes, RunError> {
     let listen = &candidate.checked.listen;
     let stop = CancellationToken::new();
@@ -72,13 +73,14 @@ pub async fn bind(
     } else {
         let metrics = Arc::new(dns::Metrics::new(&state.registry)?);
         let settings = dns_settings(&candidate.checked);
-        Some(dns::Server::bind(
+        let server = dns::Server::bind(
             listeners,
             state.reader.clone(),
             settings,
             metrics,
             observer.clone(),
-        )?)
+        )?;
+        Some(server.with_transfers(Arc::new(dns::transfer::Service::new(transfers))))
     };
     Ok(Planes {
         state: state.clone(),

@@ -162,7 +162,7 @@ impl Line {
         let (table, planes) = (logged.snapshot.table(), logged.snapshot.table().planes());
         let answered = match logged.outcome {
             Outcome::Answered(summary) => Some(summary),
-            Outcome::Rejected(_) | Outcome::Dropped => None,
+            Outcome::Rejected(_) | Outcome::Notified(_) | Outcome::Dropped => None,
         };
         let decided = answered.and_then(|summary| summary.decided);
         let service = decided.and_then(|decided| table.services().get(decided.service.index()));

@@ -6,15 +6,19 @@ use super::now;
 use super::query_log::{Prepared, QueryLog};
 use super::traffic::Traffic;
 use crate::admin::status::ago;
-use crate::candidate::{Candidate, Context, Refused, problem};
+use super::transfers::{Arrived, Transfers};
+use crate::candidate::{Candidate, Context, Refused, keep_differences, problem};
+use crate::wiring::held::{self, HeldZone};
+use crate::wiring::zones::written_records;
 use config::rehearsal::Plan;
 use config::{Problem, Severity};
+use dns::transfer::Moved;
 use health::Checker;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use steering::Timestamp;
+use steering::{Snapshot, Table, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many changes of a reload are told one by one.
@@ -107,6 +111,8 @@ pub struct Parts {
     pub certificates: Vec<Arc<proxy::Certificates>>,
     /// The query log.
     pub queries: Arc<QueryLog>,
+    /// Zones that move between servers.
+    pub transfers: Arc<Transfers>,
     /// Where the outcome is told.
     pub last: watch::Sender<LastReload>,
 }
@@ -140,6 +146,8 @@ impl Reloader {
                 traffic: Some(&self.parts.traffic),
                 geo: Some((&self.parts.serving.geo_key, &self.parts.serving.geo)),
                 rehearsal: self.parts.rehearsal.as_ref(),
+                held: Some(self.parts.transfers.held()),
+                serving: Some(&self.parts.serving.table),
             };
             Candidate::load(&self.parts.config, &context)
         });
@@ -237,7 +245,44 @@ impl Reloader {
         });
         let files = candidate.files.clone();
         self.parts.serving = candidate;
+        self.begin_transfers(&snapshot);
         files
+    }
+
+    /// After a new table: what moved is told, and the secondary zones are those of the config. Not in a rehearsal:
+    /// other servers are no part of it.
+    pub fn begin_transfers(&self, snapshot: &Snapshot) {
+        if self.parts.rehearsal.is_none() {
+            let serving = &self.parts.serving;
+            self.parts.transfers.retarget(&serving.checked, snapshot);
+            self.parts.transfers.moved(snapshot, &serving.moved);
+        }
+    }
+
+    /// Takes a transferred zone in: it is checked and then swapped in like a reload, and nothing else of what serves
+    /// changes with it.
+    pub async fn adopt(&mut self, arrived: Arrived) {
+        let Arrived { apex, zone, done } = arrived;
+        let taken = self.take_in(&apex, zone).await;
+        if let Err(why) = &taken {
+            tracing::error!(zone = apex, "a transferred zone is not taken: {why}");
+        }
+        // Its task may have been ended by a reload meanwhile; what was taken holds all the same.
+        let _ = done.send(taken);
+    }
+
+    async fn take_in(&mut self, apex: &str, zone: Arc<HeldZone>) -> Result<(), String> {
+        let (table, moved) = tokio::task::block_in_place(|| with_zone(&self.parts.serving, apex, &zone))?;
+        let (done, applied) = oneshot::channel();
+        let message = Message::Reload(table.clone(), None, done);
+        let gone = || "Rhumb is stopping".to_owned();
+        let sent = self.parts.conductor.send(message).await;
+        sent.map_err(|_| gone())?;
+        let snapshot = applied.await.map_err(|_| gone())?;
+        self.parts.serving.table = table;
+        self.parts.transfers.held().put(apex, zone);
+        self.parts.transfers.moved(&snapshot, &moved);
+        Ok(())
     }
 
     /// Says why; the old table serves on. What was looked at is watched, since a change of it may be
@@ -260,5 +305,41 @@ impl Reloader {
         let mut files = self.parts.serving.files.clone();
         files.extend(refused.files);
         files
+    }
+}
+
+/// The table that serves with this zone in it, and what moved with that.
+fn with_zone(
+    serving: &Candidate,
+    apex: &str,
+    zone: &HeldZone,
+) -> Result<(Arc<Table>, Vec<Moved>), String> {
+    let mut zones = serving.checked.zones.iter();
+    let written = zones.find(|zone| zone.apex == apex && !zone.primaries.is_empty());
+    let written = written.ok_or("the config has no such secondary zone any more")?;
+    let spec = held::spec(written, written_records(written), Some(zone));
+    let mut planes = serving.table.planes().clone();
+    let zones = planes.find::<dns::Zones>().ok_or("there are no zones")?;
+    let built = zones
+        .with(&spec, serving.steered.clone(), &dns::NoFiles)
+        .map_err(|problems| told(&problems))?;
+    for warning in &built.warnings {
+        tracing::warn!(zone = apex, "{warning}");
+    }
+    planes.insert(Arc::new(built.zones));
+    let moved = keep_differences(&mut planes, Some(&serving.table));
+    Ok((Arc::new(serving.table.with_planes(planes)), moved))
+}
+
+/// The errors of a zone, the first few of them.
+fn told(problems: &[dns::ZoneProblem]) -> String {
+    const FEW: usize = 3;
+    let errors = problems
+        .iter()
+        .filter(|problem| problem.severity == dns::Severity::Error);
+    let shown: Vec<String> = errors.clone().take(FEW).map(ToString::to_string).collect();
+    match errors.count().saturating_sub(FEW) {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more", shown.join("; ")),
     }
 }

@@ -2,6 +2,7 @@
 //! here, and what the dns crate says of them becomes problems with their places.
 
 use crate::candidate::problem_at;
+use crate::wiring::held::{self, Held};
 use config::checked::{self, Checked};
 use config::{Place, Problem, Severity};
 use std::cell::RefCell;
@@ -37,11 +38,26 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(dns::zone::text(octets))
 }
 
-/// Builds the zones; gives the files that they include.
-pub(super) fn zones(checked: &mut Checked, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+/// What was made of the zones beside the zones.
+pub struct Zoned {
+    /// The files that they include.
+    pub files: Vec<PathBuf>,
+    /// The steered names in them.
+    pub steered: Vec<dns::SteeredName>,
+}
+
+/// Builds the zones.
+pub(super) fn zones(checked: &mut Checked, held: &Held, problems: &mut Vec<Problem>) -> Zoned {
     let mut specs = Vec::with_capacity(checked.zones.len());
     for zone in &checked.zones {
-        match zone_spec(zone) {
+        let kept_elsewhere = !zone.primaries.is_empty();
+        let spec = if kept_elsewhere {
+            let held = held.zone(&zone.apex, checked.state_dir.as_deref());
+            Ok(held::spec(zone, written_records(zone), held.as_deref()))
+        } else {
+            zone_spec(zone)
+        };
+        match spec {
             Ok(spec) => specs.push(spec),
             Err((file, error)) => {
                 let message = format!("zone file {} can't be read: {error}", file.display());
@@ -49,13 +65,10 @@ pub(super) fn zones(checked: &mut Checked, problems: &mut Vec<Problem>) -> Vec<P
             }
         }
     }
-    let steered = checked
-        .steered
-        .iter()
-        .map(|name| steered_name(checked, name))
-        .collect();
+    let steered = checked.steered.iter();
+    let steered: Vec<dns::SteeredName> = steered.map(|name| steered_name(checked, name)).collect();
     let included = Included::default();
-    let found = match dns::Zones::load(specs, steered, &included) {
+    let found = match dns::Zones::load(specs, steered.clone(), &included) {
         Ok(built) => {
             checked.table.planes.insert(Arc::new(built.zones));
             built.warnings
@@ -65,7 +78,18 @@ pub(super) fn zones(checked: &mut Checked, problems: &mut Vec<Problem>) -> Vec<P
     let found = found.into_iter().map(|p| zone_problem(checked, p));
     let found: Vec<Problem> = found.collect();
     problems.extend(found);
-    included.asked.into_inner()
+    Zoned {
+        files: included.asked.into_inner(),
+        steered,
+    }
+}
+
+/// The records of the config, each with what it is called in problems.
+pub fn written_records(zone: &checked::Zone) -> Vec<(String, String)> {
+    let records = zone.records.iter().enumerate();
+    records
+        .map(|(i, (_, text))| (record_place(&zone.apex, i), text.clone()))
+        .collect()
 }
 
 fn zone_spec(zone: &checked::Zone) -> Result<dns::ZoneSpec, (PathBuf, std::io::Error)> {
@@ -85,17 +109,14 @@ fn zone_spec(zone: &checked::Zone) -> Result<dns::ZoneSpec, (PathBuf, std::io::E
         expire: soa.expire,
         minimum: soa.minimum,
     });
-    let records = zone.records.iter().enumerate();
     Ok(dns::ZoneSpec {
         apex: written(&zone.apex),
         soa,
         ns: zone.ns.iter().map(|name| written(name)).collect(),
         ttl: None,
         master_file,
-        records: records
-            .map(|(i, (_, text))| (record_place(&zone.apex, i), text.clone()))
-            .collect(),
-        serial: None,
+        records: written_records(zone),
+        ..dns::ZoneSpec::default()
     })
 }
 

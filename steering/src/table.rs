@@ -300,7 +300,7 @@ pub struct NetworkIndex {
 }
 
 /// The compiled routing table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Table {
     pub(crate) pop: Pop,
     pub(crate) regions: Vec<Region>,
@@ -451,5 +451,13 @@ impl Table {
     #[inline]
     pub fn planes(&self) -> &Planes {
         &self.planes
+    }
+
+    /// The same table beside other planes: what is chosen stays as it is.
+    pub fn with_planes(&self, planes: Planes) -> Self {
+        Self {
+            planes,
+            ..self.clone()
+        }
     }
 }

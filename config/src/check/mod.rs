@@ -19,6 +19,7 @@ mod recovery;
 mod residency;
 mod rules;
 mod services;
+mod transfers;
 mod upstreams;
 mod zones;
 
@@ -55,6 +56,7 @@ pub(crate) fn check(
     checker.policies(config);
     checker.residencies(config);
     checker.services(config);
+    let keys = checker.transfer_keys(config);
     let zones = checker.zones(config);
     checker.steered_names_lie_in(&zones);
     let expectations = checker.expectations(config);
@@ -78,6 +80,7 @@ pub(crate) fn check(
         table,
         services,
         geoip,
+        keys,
         zones,
         steered,
         routes,
@@ -115,6 +118,7 @@ struct Checker<'a> {
     policies: Known,
     residencies: Known,
     service_names: Known,
+    transfer_keys: Known,
 
     /// The countries of each set, by its position.
     sets: Vec<CountrySet>,
@@ -155,6 +159,7 @@ impl<'a> Checker<'a> {
             policies: Known::new("policy", "policies"),
             residencies: Known::new("residency rule", "residency"),
             service_names: Known::new("service", "services"),
+            transfer_keys: Known::new("key", "keys"),
             sets: Vec::new(),
             jurisdiction_countries: Vec::new(),
             leaf_policies: HashMap::new(),
@@ -212,6 +217,7 @@ impl<'a> Checker<'a> {
         learn(&mut self.policies, &config.policies, findings);
         learn(&mut self.residencies, &config.residency, findings);
         learn(&mut self.service_names, &config.services, findings);
+        learn(&mut self.transfer_keys, &config.keys, findings);
         for (name, place) in self.policies.iter() {
             if self.pools.position(name).is_some() {
                 self.findings
@@ -282,6 +288,7 @@ impl<'a> Checker<'a> {
             &self.pools,
             &self.policies,
             &self.residencies,
+            &self.transfer_keys,
         ] {
             for (name, place) in known.unused() {
                 self.findings
@@ -326,6 +333,7 @@ fn known_code(word: &str) -> &'static str {
         "policy" => "unknown_policy",
         "residency rule" => "unknown_residency",
         "service" => "unknown_service",
+        "key" => "unknown_key_name",
         _ => "unknown_name",
     }
 }

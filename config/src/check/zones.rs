@@ -34,7 +34,7 @@ impl Checker<'_> {
                     .hint(hint);
             }
             if let Some(written) = written.get() {
-                zones.push(self.zone(apex, place, written));
+                zones.push(self.zone(apex, place, written, config.state_dir.is_some()));
             }
         }
         for zone in &zones {
@@ -52,7 +52,13 @@ impl Checker<'_> {
         zones
     }
 
-    fn zone(&mut self, apex: String, place: Place, written: &spec::Zone) -> Zone {
+    fn zone(
+        &mut self,
+        apex: String,
+        place: Place,
+        written: &spec::Zone,
+        keeps_state: bool,
+    ) -> Zone {
         let soa = given(&written.soa).and_then(|(soa, _)| self.soa(soa));
         let ns = given(&written.ns)
             .into_iter()
@@ -69,7 +75,9 @@ impl Checker<'_> {
             .file
             .as_ref()
             .and_then(|path| self.file(path, "zone file"));
-        if written.file.is_none() {
+        let primaries = self.primaries(&apex, place, written, keeps_state);
+        let transfer = self.transfer(written);
+        if written.file.is_none() && written.primary.is_none() {
             for (key, missing, hint) in [
                 (
                     "soa",
@@ -100,6 +108,8 @@ impl Checker<'_> {
             ns,
             file,
             records,
+            primaries,
+            transfer,
             place,
         }
     }

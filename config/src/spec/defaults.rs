@@ -65,6 +65,9 @@ pub const SOA_EXPIRE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// `zones.*.soa.minimum`.
 pub const SOA_MINIMUM: Duration = Duration::from_secs(60);
 
+/// The most servers in `zones.*.primary` and `zones.*.transfer.notify`.
+pub const MAX_REMOTES: usize = 32;
+
 /// `dns.udp_payload`: what survives without fragmentation almost anywhere.
 pub const UDP_PAYLOAD: u32 = 1_232;
 /// What `dns.udp_payload` may be (RFC 6891 §6.2.3).

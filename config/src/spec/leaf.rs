@@ -52,6 +52,11 @@ leaf!(
     { "type": "string", "description": "an IP address and a port, such as 192.0.2.10:443 or [2001:db8::10]:443" }
 );
 leaf!(
+    /// An IP address of a DNS server, with its port unless that is 53.
+    ServerAddress(SocketAddr), server_address,
+    { "type": "string", "description": "an IP address, and a port unless it is 53: 192.0.2.53, [2001:db8::53]:5353" }
+);
+leaf!(
     /// An IP address.
     Ip(IpAddr), ip,
     { "type": "string", "description": "an IPv4 or IPv6 address" }
@@ -197,6 +202,16 @@ fn address(text: &str) -> Result<SocketAddr, Bad> {
         return Err(bad().hint("write an IP address here; a host name goes under `publish`, where DNS answers it as a CNAME"));
     }
     Err(bad().hint("such as \"192.0.2.10:443\" or \"[2001:db8::10]:443\""))
+}
+
+fn server_address(text: &str) -> Result<SocketAddr, Bad> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, 53));
+    }
+    text.parse().map_err(|_| {
+        invalid("the address of a server", text)
+            .hint("such as 192.0.2.53, \"192.0.2.53:5353\" or \"[2001:db8::53]:5353\"")
+    })
 }
 
 fn ip(text: &str) -> Result<IpAddr, Bad> {

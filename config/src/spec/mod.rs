@@ -13,6 +13,7 @@ mod places;
 mod policy;
 mod pools;
 mod services;
+mod transfers;
 
 pub use dns::*;
 pub use expect::*;
@@ -23,6 +24,7 @@ pub use places::*;
 pub use policy::*;
 pub use pools::*;
 pub use services::*;
+pub use transfers::*;
 
 use crate::de::{Names, Written as W};
 use schemars::JsonSchema;
@@ -69,6 +71,8 @@ pub struct Config {
     pub residency: Option<W<Names<Residency>>>,
     /// What clients ask for.
     pub services: Option<W<Names<Service>>>,
+    /// Keys that zone transfers are signed with.
+    pub keys: Option<W<Names<Key>>>,
     /// Zones that are answered for.
     pub zones: Option<W<Names<Zone>>>,
     /// Round trips from clients to regions, for `latency` over DNS.

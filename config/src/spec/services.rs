@@ -1,6 +1,8 @@
 //! Residency rules, services and zones, as written.
 
-use super::{ContinentCode, DomainName, HostName, Policy, Time, UrlPath, WildcardName};
+use super::{
+    ContinentCode, DomainName, HostName, Policy, RemoteServer, Time, Transfer, UrlPath, WildcardName,
+};
 use crate::de::Written as W;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -118,6 +120,11 @@ pub struct Zone {
     pub file: Option<W<String>>,
     /// Static records, each one line of a master file.
     pub records: Option<W<Vec<W<String>>>>,
+    /// The servers it is transferred from, the preferred one first; then it has no file, soa or ns here. What is
+    /// steered and what is in `records` lies over what comes from there.
+    pub primary: Option<W<Vec<W<RemoteServer>>>>,
+    /// Who may transfer it from here, and who is told of its changes.
+    pub transfer: Option<W<Transfer>>,
 }
 
 /// A start of authority.

@@ -299,6 +299,7 @@ impl Builder {
         let names = (0..self.entries.len() as u32).map(|i| self.name(i));
         let index = Index::new(names);
         let zone = Zone {
+            unavailable: None,
             position: 0,
             apex,
             soa: Box::default(),

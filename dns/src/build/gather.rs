@@ -5,7 +5,7 @@
 use super::heap::Heap;
 use super::{
     DEFAULT_TTL, Files, HashMap, MAX_TTL, Name, Problems, RType, Severity, Source, SteeredName,
-    ZoneProblem, ZoneSpec, suffixes,
+    ZoneProblem, ZoneSpec, overlay, suffixes,
 };
 use crate::master::{self, At, Record, Sink, Text, svcb};
 use crate::store::Steered;
@@ -49,6 +49,9 @@ pub(super) fn zone<'s, 'p>(
     for home in steered {
         let source = heap.source(Source::Place(home.place));
         heap.steer(&home.name, home.decides, At { source, line: 0 });
+    }
+    if spec.overlay {
+        overlay::settle(&mut heap);
     }
     heap
 }

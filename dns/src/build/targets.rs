@@ -109,7 +109,7 @@ impl<'a> Checker<'a> {
                 format!("{pointing}, which does not exist"),
                 "give it an A or AAAA record, or point elsewhere",
             ),
-            Found::Node(_) | Found::Delegation(_) => {}
+            Found::Node(_) | Found::Delegation(_) | Found::Unavailable(_) => {}
         }
     }
 

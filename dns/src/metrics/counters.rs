@@ -146,6 +146,7 @@ impl Counters {
                 sheet.malformed.add(u64::from(*rcode == Rcode::FormErr));
                 add(&sheet.responses, rcode.index());
             }
+            Outcome::Notified(_) => add(&sheet.responses, Rcode::NoError.index()),
             Outcome::Answered(summary) => {
                 add(&sheet.types.0, summary.rtype.position());
                 add(&sheet.responses, summary.rcode.index());

@@ -18,6 +18,7 @@ pub use counters::Limited;
 pub(crate) use streams::Closed;
 
 use crate::logged::Logged;
+use crate::respond::Notified;
 use board::Board;
 use prometheus::Registry;
 use prometheus::core::Collector;
@@ -43,6 +44,9 @@ pub trait Observe: Send + Sync + 'static {
 
     /// One of the queries that [`Rules::log_one_in`](crate::Rules::log_one_in) picks.
     fn on_query(&self, _logged: &Logged<'_>) {}
+
+    /// A primary says that a zone has a new version; called where packets are answered, so it must not wait.
+    fn on_notify(&self, _snapshot: &Snapshot, _notified: Notified) {}
 }
 
 /// Nobody listens.

@@ -136,8 +136,10 @@ impl Batch<'_> {
         self.worker
             .counters
             .count(transport, &outcome, snapshot, &*shared.observe);
-        if let Outcome::Answered(summary) = &outcome {
-            log(snapshot, packet, peer, transport, summary);
+        match &outcome {
+            Outcome::Answered(summary) => log(snapshot, packet, peer, transport, summary),
+            Outcome::Notified(notified) => shared.observe.on_notify(snapshot, *notified),
+            Outcome::Rejected(_) | Outcome::Dropped => {}
         }
         let limited = match &rules.rate_limit {
             Some(limit) if transport == Transport::Udp && may_be_spoofed(&outcome) => {
@@ -192,7 +194,7 @@ impl Batch<'_> {
             octets: out.get_mut(begin..).unwrap_or_default(),
             covered: match outcome {
                 Outcome::Answered(summary) => summary.covered,
-                Outcome::Rejected(_) | Outcome::Dropped => 0,
+                Outcome::Rejected(_) | Outcome::Notified(_) | Outcome::Dropped => 0,
             },
         };
         let ruling = self.shared.limiter.rule(rules, response, self.now.elapsed);
@@ -212,7 +214,7 @@ impl Batch<'_> {
 fn may_be_spoofed(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Dropped => false,
-        Outcome::Rejected(_) => true,
+        Outcome::Rejected(_) | Outcome::Notified(_) => true,
         Outcome::Answered(summary) => summary.cookie != Status::Valid,
     }
 }

@@ -149,7 +149,7 @@ impl Asker {
         self.place.touch();
         match outcome {
             Outcome::Dropped => refusal(StatusCode::BAD_REQUEST),
-            Outcome::Rejected(_) => response(out, false),
+            Outcome::Rejected(_) | Outcome::Notified(_) => response(out, false),
             Outcome::Answered(summary) => response(out, summary.decided.is_some()),
         }
     }

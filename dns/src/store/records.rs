@@ -205,6 +205,16 @@ impl Zone {
         &self.apex
     }
 
+    /// The SOA; `None` when the zone has nothing to answer from.
+    pub fn soa_record(&self) -> Option<ZoneRecord<'_>> {
+        self.unavailable.is_none().then(|| ZoneRecord {
+            owner: self.apex.as_wire(),
+            rtype: RType::SOA,
+            ttl: self.soa_ttl,
+            data: &self.soa,
+        })
+    }
+
     /// The version of the zone, as its SOA says (RFC 1035 §3.3.13).
     pub fn serial(&self) -> u32 {
         // Behind the two names come five numbers, the first of them the serial.

@@ -86,7 +86,7 @@ fuzz_target!(|data: &[u8]| {
             let is_response = packet.get(2).is_some_and(|flags| flags & 0x80 != 0);
             assert!(packet.len() < 12 || is_response, "a query gets a response");
         }
-        Outcome::Rejected(_) => fuzz::well_formed(packet, response, scene.limit(None)),
+        Outcome::Rejected(_) | Outcome::Notified(_) => fuzz::well_formed(packet, response, scene.limit(None)),
         Outcome::Answered(summary) => {
             let use_ecs = scene.rules.client_subnet;
             let query = Query::read(packet, scene.peer, scene.transport, use_ecs)
