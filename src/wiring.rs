@@ -21,7 +21,11 @@ pub mod zones;
 
 /// Builds zones and routes and puts them in the planes of the table to be compiled. `held` is what is there of
 /// zones that other servers keep.
-pub fn planes(checked: &mut Checked, held: &held::Held, problems: &mut Vec<Problem>) -> zones::Zoned {
+pub fn planes(
+    checked: &mut Checked,
+    held: &held::Held,
+    problems: &mut Vec<Problem>,
+) -> zones::Zoned {
     let rules = dns_rules(checked, problems);
     checked.table.planes.insert(Arc::new(rules));
     let peers = peers::peers(checked, problems);

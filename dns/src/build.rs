@@ -155,7 +155,10 @@ impl Zones {
             }
             let mut homes = gather::homes(&apexes, steered, &mut problems);
             let steered = homes.remove(&at).unwrap_or_default();
-            match (zone(spec, apex, steered, files, &mut problems), zones.get_mut(at)) {
+            match (
+                zone(spec, apex, steered, files, &mut problems),
+                zones.get_mut(at),
+            ) {
                 (Some(new), Some(old)) => *old = new,
                 (Some(new), None) => zones.push(new),
                 (None, _) => {}

@@ -48,13 +48,12 @@ pub use metrics::{Metrics, Observe};
 pub use name::{Name, NameError};
 pub use nsid::{Chaos, Identity};
 pub use query::{Arrival, Query, Rcode, Transport};
-pub use respond::{
-    Decided, Notified, Outcome, Rules, Summary, respond, respond_into,
-};
+pub use respond::{Decided, Notified, Outcome, Rules, Summary, respond, respond_into};
 pub use rtype::RType;
 pub use server::{BindError, Listeners, Messages, Plain, Secure, Server, Settings, Transfers};
 pub use steer::MAX_ADDRESSES;
 pub use store::{Zone, ZoneRecord, Zones};
 pub use zone::{
-    AutoSerial, Built, Files, NoFiles, Severity, SoaSpec, SteeredName, Unavailable, ZoneProblem, ZoneSpec,
+    AutoSerial, Built, Files, NoFiles, Severity, SoaSpec, SteeredName, Unavailable, ZoneProblem,
+    ZoneSpec,
 };

@@ -234,8 +234,7 @@ impl Zone {
             .skip(excess)
             .find_map(|suffix| self.node(suffix))
         else {
-            return self.unavailable
-                .map_or(Found::Nothing, Found::Unavailable);
+            return self.unavailable.map_or(Found::Nothing, Found::Unavailable);
         };
         // Nothing exists below a DNAME, so its owner is the closest encloser of all names below it.
         if encloser.entry.dname && !encloser.is_delegated() {

@@ -2,8 +2,8 @@
 
 use super::metrics::{latency_ms, usable};
 use crate::daemon::State;
-use crate::daemon::transfers::ZoneStatus;
 use crate::daemon::reload::LastReload;
+use crate::daemon::transfers::ZoneStatus;
 use health::TargetReport;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -229,7 +229,9 @@ fn secondary_zones(
         "SECONDARY ZONE", "STATE", "SERIAL", "CHECKED", "NEXT"
     )?;
     for zone in zones {
-        let serial = zone.serial.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let serial = zone
+            .serial
+            .map_or_else(|| "-".to_owned(), |n| n.to_string());
         let checked = zone
             .checked
             .map_or_else(|| "-".to_owned(), |at| ago(now.since(at).as_secs()));

@@ -327,11 +327,7 @@ fn first(candidate: &Candidate, restored: &Restored) -> Snapshot {
 }
 
 /// Reloads as files change and on SIGHUP, until SIGTERM or SIGINT.
-async fn until_stopped(
-    reloader: &mut Reloader,
-    running: &planes::Running,
-    sources: &mut Sources,
-) {
+async fn until_stopped(reloader: &mut Reloader, running: &planes::Running, sources: &mut Sources) {
     let Sources {
         watcher,
         signals,

@@ -5,8 +5,8 @@ use super::conductor::Message;
 use super::now;
 use super::query_log::{Prepared, QueryLog};
 use super::traffic::Traffic;
-use crate::admin::status::ago;
 use super::transfers::{Arrived, Transfers};
+use crate::admin::status::ago;
 use crate::candidate::{Candidate, Context, Refused, keep_differences, problem};
 use crate::wiring::held::{self, HeldZone};
 use crate::wiring::zones::written_records;
@@ -272,7 +272,8 @@ impl Reloader {
     }
 
     async fn take_in(&mut self, apex: &str, zone: Arc<HeldZone>) -> Result<(), String> {
-        let (table, moved) = tokio::task::block_in_place(|| with_zone(&self.parts.serving, apex, &zone))?;
+        let (table, moved) =
+            tokio::task::block_in_place(|| with_zone(&self.parts.serving, apex, &zone))?;
         let (done, applied) = oneshot::channel();
         let message = Message::Reload(table.clone(), None, done);
         let gone = || "Rhumb is stopping".to_owned();

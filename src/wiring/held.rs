@@ -76,7 +76,10 @@ fn found(apex: &str, state_dir: &Path) -> Option<HeldZone> {
     };
     let name = Name::parse(&crate::wiring::peers::dotted(apex)).ok()?;
     let records = from_master_file(&text, &name);
-    let Some(version) = records.as_deref().and_then(|records| version(records, &name)) else {
+    let Some(version) = records
+        .as_deref()
+        .and_then(|records| version(records, &name))
+    else {
         tracing::warn!(file = %file.display(), "this is no transferred zone; it is transferred again");
         return None;
     };
@@ -91,7 +94,11 @@ fn found(apex: &str, state_dir: &Path) -> Option<HeldZone> {
     };
     if let Err(problems) = dns::Zones::build(vec![bare_spec(apex, &zone)], Vec::new()) {
         let first = problems.first().map(ToString::to_string);
-        tracing::warn!(zone = apex, problem = first, "a transferred zone is not sound; it is transferred again");
+        tracing::warn!(
+            zone = apex,
+            problem = first,
+            "a transferred zone is not sound; it is transferred again"
+        );
         return None;
     }
     Some(zone)

@@ -124,7 +124,10 @@ impl Checker<'_> {
         primaries
     }
 
-    fn remotes(&mut self, written: &Option<Written<Vec<Written<spec::RemoteServer>>>>) -> Vec<Remote> {
+    fn remotes(
+        &mut self,
+        written: &Option<Written<Vec<Written<spec::RemoteServer>>>>,
+    ) -> Vec<Remote> {
         let mut remotes = Vec::new();
         for remote in given(written).into_iter().flat_map(|(list, _)| list) {
             let Some(written) = remote.get() else {

@@ -1,7 +1,8 @@
 //! Residency rules, services and zones, as written.
 
 use super::{
-    ContinentCode, DomainName, HostName, Policy, RemoteServer, Time, Transfer, UrlPath, WildcardName,
+    ContinentCode, DomainName, HostName, Policy, RemoteServer, Time, Transfer, UrlPath,
+    WildcardName,
 };
 use crate::de::Written as W;
 use schemars::JsonSchema;

@@ -82,7 +82,11 @@ impl Journal {
             let to = zone.serial();
             let Some(before) = before else {
                 let zone = apex.clone();
-                moved.push(Moved::Grew { zone, from: None, to });
+                moved.push(Moved::Grew {
+                    zone,
+                    from: None,
+                    to,
+                });
                 continue;
             };
             let from = before.serial();
@@ -91,7 +95,10 @@ impl Journal {
                 next.insert(apex, known.to_vec(), zone);
             } else if from == to {
                 let serial = to;
-                moved.push(Moved::Stuck { zone: zone_name, serial });
+                moved.push(Moved::Stuck {
+                    zone: zone_name,
+                    serial,
+                });
             } else if is_later(to, from) {
                 if keep(apex) {
                     let mut deltas = known.to_vec();
@@ -99,9 +106,17 @@ impl Journal {
                     next.insert(apex, deltas, zone);
                 }
                 let from = Some(from);
-                moved.push(Moved::Grew { zone: zone_name, from, to });
+                moved.push(Moved::Grew {
+                    zone: zone_name,
+                    from,
+                    to,
+                });
             } else {
-                moved.push(Moved::Back { zone: zone_name, from, to });
+                moved.push(Moved::Back {
+                    zone: zone_name,
+                    from,
+                    to,
+                });
             }
         }
         (next, moved)
@@ -116,7 +131,12 @@ impl Journal {
             room = room.saturating_sub(delta.len());
             fits
         };
-        let kept = deltas.iter().rev().take(MAX_DELTAS).take_while(fits).count();
+        let kept = deltas
+            .iter()
+            .rev()
+            .take(MAX_DELTAS)
+            .take_while(fits)
+            .count();
         deltas.drain(..deltas.len() - kept);
         if !deltas.is_empty() {
             self.octets += deltas.iter().map(|delta| delta.len()).sum::<usize>();

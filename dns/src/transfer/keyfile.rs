@@ -31,7 +31,9 @@ pub enum KeyFileError {
     #[error("the secret is not base64")]
     NotBase64,
     /// It is too short.
-    #[error("the secret has {0} octets; at least {MIN_SECRET} are needed (make one with tsig-keygen)")]
+    #[error(
+        "the secret has {0} octets; at least {MIN_SECRET} are needed (make one with tsig-keygen)"
+    )]
     Short(usize),
     /// It is too long.
     #[error("the secret has {0} octets; at most {MAX_SECRET} are read")]
@@ -75,9 +77,9 @@ fn clause(words: &[String]) -> Result<KeyFile, KeyFileError> {
             Some("}") => break,
             Some("algorithm") => {
                 let text = rest.next().ok_or(KeyFileError::BadClause)?;
-                let known = text.parse().map_err(|_| {
-                    KeyFileError::Algorithm(text.chars().take(32).collect())
-                })?;
+                let known = text
+                    .parse()
+                    .map_err(|_| KeyFileError::Algorithm(text.chars().take(32).collect()))?;
                 algorithm = Some(known);
             }
             Some("secret") => {
@@ -145,7 +147,10 @@ mod tests {
     #[test]
     fn base64_alone_and_the_clause_say_the_same() {
         let bare = read_key("c2VjcmV0c2VjcmV0c2VjcmV0\n").ok();
-        assert_eq!(bare.map(|key| key.secret).as_deref(), Some(&b"secretsecretsecret"[..]));
+        assert_eq!(
+            bare.map(|key| key.secret).as_deref(),
+            Some(&b"secretsecretsecret"[..])
+        );
         for text in [
             "key \"xfr\" {\n\talgorithm hmac-sha512;\n\tsecret \"c2VjcmV0c2VjcmV0c2VjcmV0\";\n};\n",
             "# made by keymgr\nkey xfr { algorithm hmac-sha512; secret c2VjcmV0c2VjcmV0c2VjcmV0; };",

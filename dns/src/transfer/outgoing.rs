@@ -201,7 +201,12 @@ fn fill(message: &mut Message<'_>, zone: &Zone, content: &Content, from: At, lim
                     at = At::Delta(position + 1, 0);
                     continue;
                 };
-                let wire = (record.owner.as_wire(), record.rtype, record.ttl, &*record.data);
+                let wire = (
+                    record.owner.as_wire(),
+                    record.rtype,
+                    record.ttl,
+                    &*record.data,
+                );
                 (At::Delta(position, nth + 1), wire)
             }
             At::End => return At::End,

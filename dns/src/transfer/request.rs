@@ -123,12 +123,7 @@ fn is_transfer(query: &Query) -> bool {
 }
 
 /// RFC 1996 §3.10, §4.7: taken from the zone's primaries only, by address and key.
-fn notified(
-    asked: &Asked<'_>,
-    parsed: &Parsed,
-    key: Option<&Key>,
-    out: &mut Vec<u8>,
-) -> Outcome {
+fn notified(asked: &Asked<'_>, parsed: &Parsed, key: Option<&Key>, out: &mut Vec<u8>) -> Outcome {
     let query = &parsed.query;
     if query.rtype != RType::SOA || query.class != crate::query::IN {
         return asked.say(&refusal(parsed, Rcode::NotImp, only_soa()), out);
@@ -178,12 +173,7 @@ fn not_primary() -> Ede {
 
 /// The one response to a request for a transfer: a refusal, or over UDP an IXFR's. Over a stream what is granted was
 /// taken by [`open`] before; what comes here all the same found no free slot.
-fn transfer(
-    asked: &Asked<'_>,
-    parsed: &Parsed,
-    key: Option<&Key>,
-    out: &mut Vec<u8>,
-) -> Outcome {
+fn transfer(asked: &Asked<'_>, parsed: &Parsed, key: Option<&Key>, out: &mut Vec<u8>) -> Outcome {
     let query = &parsed.query;
     match granted(asked.snapshot, asked.packet, query, key) {
         Err((rcode, ede)) => asked.say(&refusal(parsed, rcode, ede), out),
@@ -319,9 +309,8 @@ pub(super) fn asks_for_transfer(packet: &[u8]) -> bool {
     }
     let question = packet.get(HEADER..).unwrap_or(&[]);
     let rtype = name_len(question).and_then(|name| question.get(name..)?.first_chunk::<2>());
-    rtype.is_some_and(|rtype| {
-        matches!(RType(u16::from_be_bytes(*rtype)), RType::AXFR | RType::IXFR)
-    })
+    rtype
+        .is_some_and(|rtype| matches!(RType(u16::from_be_bytes(*rtype)), RType::AXFR | RType::IXFR))
 }
 
 /// A transfer over a stream: `None` when it is refused, which [`respond`](crate::respond())
@@ -345,5 +334,11 @@ pub(super) fn open(snapshot: &Arc<Snapshot>, packet: &[u8], arrival: &Arrival) -
     let (zone, content) = granted(snapshot, &packet, &parsed.query, key).ok()?;
     let heading = heading(&asked, &parsed);
     let apex = zone.apex().clone();
-    Some(Outgoing::new(snapshot.clone(), apex, heading, content, signer))
+    Some(Outgoing::new(
+        snapshot.clone(),
+        apex,
+        heading,
+        content,
+        signer,
+    ))
 }

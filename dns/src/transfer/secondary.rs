@@ -289,7 +289,8 @@ impl Secondary {
         let wait = match self.version {
             Some(version) => version.retry,
             None => {
-                let doubled = FIRST_WAIT.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
+                let doubled =
+                    FIRST_WAIT.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
                 doubled.min(LAST_WAIT)
             }
         };

@@ -2,9 +2,9 @@
 //!
 //! Nothing is decided here: when to talk, and what becomes of an answer, is for others.
 
+use dns::Name;
 use dns::transfer::notify::{self, RETRIES, Reply};
 use dns::transfer::{Asked, Incoming, Limits, OwnedRecord, Received, Remote, Signer, Verifier};
-use dns::Name;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
@@ -182,7 +182,10 @@ pub async fn zone(
                     .message(&message, unix_now())
                     .map_err(|error| error.to_string())?,
             };
-            if incoming.message(&message).map_err(|error| error.to_string())? {
+            if incoming
+                .message(&message)
+                .map_err(|error| error.to_string())?
+            {
                 break;
             }
         }
@@ -227,7 +230,9 @@ async fn receive(stream: &mut TcpStream) -> Result<Vec<u8>, String> {
     };
     match timeout(SILENCE, read).await {
         Ok(Ok(message)) => Ok(message),
-        Ok(Err(error)) if is_end(&error) => Err("it closed the connection before the end".to_owned()),
+        Ok(Err(error)) if is_end(&error) => {
+            Err("it closed the connection before the end".to_owned())
+        }
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("it fell silent".to_owned()),
     }

@@ -129,7 +129,11 @@ impl Transfers {
         let mut tasks = self.tasks.lock();
         let mut before = std::mem::take(&mut *tasks);
         let mut status = BTreeMap::new();
-        for zone in checked.zones.iter().filter(|zone| !zone.primaries.is_empty()) {
+        for zone in checked
+            .zones
+            .iter()
+            .filter(|zone| !zone.primaries.is_empty())
+        {
             let Ok(name) = Name::parse(&dotted(&zone.apex)) else {
                 continue;
             };
@@ -147,25 +151,24 @@ impl Transfers {
             let task = before.remove(&name).filter(|task| task.like == like);
             let task = task.unwrap_or_else(|| {
                 let state_dir = checked.state_dir.clone();
-                self.start(Zone {
-                    shared: self.shared.clone(),
-                    apex: zone.apex.clone(),
-                    name: name.clone(),
-                    primaries: exchanged.primaries.clone(),
-                    held: self.held.zone(&zone.apex, state_dir.as_deref()),
-                    state_dir,
-                }, like)
+                self.start(
+                    Zone {
+                        shared: self.shared.clone(),
+                        apex: zone.apex.clone(),
+                        name: name.clone(),
+                        primaries: exchanged.primaries.clone(),
+                        held: self.held.zone(&zone.apex, state_dir.as_deref()),
+                        state_dir,
+                    },
+                    like,
+                )
             });
             tasks.insert(name, task);
         }
         *self.shared.status.lock() = status;
     }
 
-    fn start(
-        &self,
-        zone: Zone,
-        like: Vec<(SocketAddr, Option<Arc<dns::transfer::Key>>)>,
-    ) -> Task {
+    fn start(&self, zone: Zone, like: Vec<(SocketAddr, Option<Arc<dns::transfer::Key>>)>) -> Task {
         let (notices, inbox) = mpsc::channel(NOTICES);
         let stop = CancellationToken::new();
         tokio::spawn(zone.run(inbox, stop.clone()));
@@ -203,8 +206,9 @@ impl Transfers {
             let (Some(zone), Some(exchanged)) = (zones.at(apex), peers.zone(apex)) else {
                 continue;
             };
-            let soa: Option<(u32, Arc<[u8]>)> =
-                zone.soa_record().map(|record| (record.ttl, record.data.into()));
+            let soa: Option<(u32, Arc<[u8]>)> = zone
+                .soa_record()
+                .map(|record| (record.ttl, record.data.into()));
             for remote in &exchanged.notify {
                 self.announce(remote.clone(), apex.clone(), zone.serial(), soa.clone());
             }

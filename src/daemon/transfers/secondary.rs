@@ -97,7 +97,10 @@ impl Zone {
                 None
             }
             Action::Revive => {
-                tracing::info!(zone = self.apex, "a primary was reached; the zone is answered again");
+                tracing::info!(
+                    zone = self.apex,
+                    "a primary was reached; the zone is answered again"
+                );
                 self.mark(false).await;
                 None
             }
@@ -126,16 +129,20 @@ impl Zone {
     }
 
     async fn transfer(&mut self, remote: &Remote) -> Result<Option<Version>, String> {
-        let _slot = self.shared.slots.acquire().await;
+        let shared = self.shared.clone();
+        let _slot = shared.slots.acquire().await;
         let known = self.known();
         let have = known.as_deref().and_then(|records| {
             let serial = held::version(records, &self.name)?.serial;
             Some((held::soa(records, &self.name)?, serial))
         });
-        let metrics = &self.shared.metrics;
+        let metrics = &shared.metrics;
         let mut received = fetch::zone(remote, &self.name, have).await;
         if let (Err(why), Some(_)) = (&received, have) {
-            tracing::info!(zone = self.apex, "no differences, so the whole zone is asked for: {why}");
+            tracing::info!(
+                zone = self.apex,
+                "no differences, so the whole zone is asked for: {why}"
+            );
             received = fetch::zone(remote, &self.name, None).await;
         }
         let (records, how) = match received {

@@ -64,7 +64,9 @@ pub(crate) fn locate(message: &[u8]) -> Result<Option<Record<'_>>, Misplaced> {
         if !last || record.class != CLASS_ANY || record.ttl != 0 {
             return Err(Misplaced);
         }
-        return read(message, at, record.data.clone()).map(Some).ok_or(Misplaced);
+        return read(message, at, record.data.clone())
+            .map(Some)
+            .ok_or(Misplaced);
     }
     Ok(None)
 }

@@ -7,7 +7,11 @@ const NOW: u64 = 1_700_000_000;
 
 fn key(algorithm: Algorithm) -> Arc<Key> {
     let name = Name::parse("xfr.example").expect("a name");
-    Arc::new(Key::new(name, algorithm, *b"0123456789abcdef0123456789abcdef"))
+    Arc::new(Key::new(
+        name,
+        algorithm,
+        *b"0123456789abcdef0123456789abcdef",
+    ))
 }
 
 fn query() -> Vec<u8> {
@@ -42,7 +46,11 @@ fn rfc8945_6_every_algorithm_signs_and_verifies() {
         let mut signer = check(&message, &keys, NOW + 299).expect("it holds");
         let mut response = query();
         signer.sign(&mut response, 0, NOW);
-        assert_eq!(verifier.message(&response, NOW), Ok(query()), "{algorithm:?}");
+        assert_eq!(
+            verifier.message(&response, NOW),
+            Ok(query()),
+            "{algorithm:?}"
+        );
         assert_eq!(verifier.finish(), Ok(()));
     }
 }
@@ -51,7 +59,10 @@ fn rfc8945_6_every_algorithm_signs_and_verifies() {
 fn rfc8945_5_2_the_errors_are_told_apart() {
     let keys = Keys::new(vec![key(Algorithm::HmacSha256)]);
     let (message, _) = signed(Algorithm::HmacSha256, NOW);
-    assert_eq!(error(check(&message, &Keys::default(), NOW)), Some(TsigError::BadKey));
+    assert_eq!(
+        error(check(&message, &Keys::default(), NOW)),
+        Some(TsigError::BadKey)
+    );
     let (other, _) = signed(Algorithm::HmacSha512, NOW);
     assert_eq!(error(check(&other, &keys, NOW)), Some(TsigError::BadKey));
     let mut changed = message.clone();
@@ -61,7 +72,10 @@ fn rfc8945_5_2_the_errors_are_told_apart() {
         assert_eq!(error(check(&message, &keys, now)), Some(TsigError::BadTime));
     }
     // The wrong code is told before the wrong time (RFC 8945 §5.2.3).
-    assert_eq!(error(check(&changed, &keys, NOW + 301)), Some(TsigError::BadSig));
+    assert_eq!(
+        error(check(&changed, &keys, NOW + 301)),
+        Some(TsigError::BadSig)
+    );
     // A forwarder may have changed the ID: the original one was signed.
     let mut forwarded = message;
     forwarded[0] ^= 0xff;
@@ -79,8 +93,14 @@ fn rfc8945_5_3_2_badtime_is_signed_and_tells_our_time_and_badkey_is_not_signed()
     reply.append(&mut response, 0);
     let record = locate(&response).expect("well placed").expect("a record");
     assert_eq!((record.error, record.other), (18, &to_be48(NOW + 1000)[..]));
-    assert_eq!(record.time, NOW, "the client's own time, so that it can verify");
-    assert_eq!(verifier.message(&response, NOW), Err(BadSignature::Refused(18)));
+    assert_eq!(
+        record.time, NOW,
+        "the client's own time, so that it can verify"
+    );
+    assert_eq!(
+        verifier.message(&response, NOW),
+        Err(BadSignature::Refused(18))
+    );
     let Err(Unverified::Refused(_, reply)) = check(&message, &Keys::default(), NOW) else {
         panic!("no such key");
     };
@@ -110,8 +130,14 @@ fn rfc8945_5_2_2_1_truncated_codes() {
         cut
     };
     assert!(check(&cut(32), &keys, NOW).is_ok());
-    assert_eq!(error(check(&cut(16), &keys, NOW)), Some(TsigError::BadTrunc));
-    assert!(matches!(check(&cut(15), &keys, NOW), Err(Unverified::Malformed)));
+    assert_eq!(
+        error(check(&cut(16), &keys, NOW)),
+        Some(TsigError::BadTrunc)
+    );
+    assert!(matches!(
+        check(&cut(15), &keys, NOW),
+        Err(Unverified::Malformed)
+    ));
 }
 
 #[test]
