@@ -8,7 +8,7 @@
 //! [`respond()`] is the whole of it without sockets; [`Server`] adds those, and counting. Zones lie in the
 //! snapshot beside the routing table ([`steering::Planes`]), so an answer never mixes two generations.
 //! What never happens here: no endpoint is chosen (that is [`steering::Snapshot::decide`]'s), no query is
-//! recursed, no zone is transferred.
+//! recursed.
 
 pub mod answer;
 mod build;

@@ -181,6 +181,7 @@ impl Zone {
             content: 0,
             entries: Box::default(),
             octets: Box::default(),
+            denial: crate::fast::Denial::default(),
             steered: Box::default(),
             index: Index::default(),
             max_labels: 0,

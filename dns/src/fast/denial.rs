@@ -13,7 +13,7 @@ use crate::rtype::RType;
 use crate::store::Zone;
 
 /// The SOA of a zone as it lies in a response.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Denial {
     /// The record, as behind a question for the apex itself.
     octets: Box<[u8]>,

@@ -152,7 +152,7 @@ impl Reply<'_> {
                 self.rcode = Rcode::NxDomain;
                 self.deny(zone, u32::MAX)?;
             }
-            Found::Delegation(_) | Found::Dname(_) => return None,
+            Found::Delegation(_) | Found::Dname(_) | Found::Unavailable(_) => return None,
         }
         self.finish(cookie)?;
         self.summary.rcode = self.rcode;
