@@ -16,61 +16,61 @@ use steering::Table;
 /// A metric: its name, what it counts, its labels.
 struct Kind(&'static str, &'static str, &'static [&'static str]);
 
-const QUERIES: Kind = Kind("queries_total", "Packets that came in.", &["transport"]);
+const QUERIES: Kind = Kind("rhumb_dns_queries_total", "Packets that came in.", &["transport"]);
 const TYPES: Kind = Kind(
-    "query_types_total",
+    "rhumb_dns_query_types_total",
     "Queries by the type that they ask for; rare ones: other.",
     &["type"],
 );
-const RESPONSES: Kind = Kind("responses_total", "Responses by code.", &["rcode"]);
+const RESPONSES: Kind = Kind("rhumb_dns_responses_total", "Responses by code.", &["rcode"]);
 const STEERED: Kind = Kind(
-    "steered_total",
+    "rhumb_dns_steered_total",
     "Decisions by chosen region and verdict.",
     &["region", "verdict"],
 );
 const SERVICES: Kind = Kind(
-    "service_queries_total",
+    "rhumb_dns_service_queries_total",
     "Decisions by service; beyond the first 1,000 services: other.",
     &["service"],
 );
 const ZONES: Kind = Kind(
-    "zone_queries_total",
+    "rhumb_dns_zone_queries_total",
     "Queries by the zone of their name; beyond the first 1,000 zones: other.",
     &["zone"],
 );
 const TRUNCATED: Kind = Kind(
-    "truncated_total",
+    "rhumb_dns_truncated_total",
     "Responses cut to their question, TC set.",
     &[],
 );
 const MALFORMED: Kind = Kind(
-    "malformed_total",
+    "rhumb_dns_malformed_total",
     "Packets that are no well-formed query.",
     &[],
 );
-const DROPPED: Kind = Kind("dropped_total", "Packets that got no response.", &[]);
+const DROPPED: Kind = Kind("rhumb_dns_dropped_total", "Packets that got no response.", &[]);
 const SEND_ERRORS: Kind = Kind(
-    "send_errors_total",
+    "rhumb_dns_send_errors_total",
     "Responses the system would not send.",
     &[],
 );
 const OVERFLOWS: Kind = Kind(
-    "udp_overflows_total",
+    "rhumb_dns_udp_overflows_total",
     "Datagrams the system dropped because the buffer of a socket was full: they came faster than they are answered.",
     &[],
 );
 const LIMITED: Kind = Kind(
-    "rate_limited_total",
+    "rhumb_dns_rate_limited_total",
     "Responses beyond the rate limit, by what was done.",
     &["action"],
 );
 const COOKIES: Kind = Kind(
-    "cookies_total",
+    "rhumb_dns_cookies_total",
     "Queries with a DNS cookie, by what it was worth.",
     &["result"],
 );
 const TIME: Kind = Kind(
-    "handling_seconds",
+    "rhumb_dns_handling_seconds",
     "From a packet read to its response made; one in 64 is timed.",
     &[],
 );
@@ -138,7 +138,7 @@ impl Board {
     pub(super) fn new() -> Result<Self, prometheus::Error> {
         let desc = |Kind(name, help, labels): &Kind| {
             let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-            Desc::new(full(name), (*help).to_owned(), labels, HashMap::new())
+            Desc::new((*name).to_owned(), (*help).to_owned(), labels, HashMap::new())
         };
         let descs = KINDS.into_iter().map(desc).collect::<Result<_, _>>()?;
         Ok(Self(Arc::new(Inner {
@@ -308,13 +308,9 @@ fn histogram(sheets: &[&Sheet]) -> proto::MetricFamily {
     family(&TIME, proto::MetricType::HISTOGRAM, vec![metric])
 }
 
-fn full(name: &str) -> String {
-    format!("rhumb_dns_{name}")
-}
-
 fn family(kind: &Kind, of: proto::MetricType, metrics: Vec<proto::Metric>) -> proto::MetricFamily {
     let mut family = proto::MetricFamily::default();
-    family.set_name(full(kind.0));
+    family.set_name(kind.0.to_owned());
     family.set_help(kind.1.to_owned());
     family.set_field_type(of);
     family.set_metric(metrics);
