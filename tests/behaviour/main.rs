@@ -13,6 +13,7 @@ mod harness;
 mod limiting;
 mod operating;
 mod origins;
+mod pages;
 mod parity;
 mod policies;
 mod proxying;

@@ -90,7 +90,7 @@ impl EdnsOption {
 
 /// What an Extended DNS Error means (IANA "Extended DNS Error Codes").
 fn error_name(code: u16) -> &'static str {
-    const NAMES: [&str; 30] = [
+    const NAMES: [&str; 31] = [
         "Other Error",
         "Unsupported DNSKEY Algorithm",
         "Unsupported DS Digest Type",
@@ -121,6 +121,7 @@ fn error_name(code: u16) -> &'static str {
         "Unsupported NSEC3 Iterations Value",
         "Unable to conform to policy",
         "Synthesized",
+        "Invalid Query Type",
     ];
     NAMES.get(usize::from(code)).copied().unwrap_or("unknown")
 }

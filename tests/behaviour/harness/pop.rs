@@ -299,7 +299,7 @@ fn some_places() -> Places {
 
 /// A port that is free for UDP and TCP now, below those that the system gives to clients, so that none of the many
 /// connections of these tests takes it before the PoP does.
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
