@@ -22,8 +22,7 @@ impl Primary {
     fn start(to: &str, notify: &str) -> Self {
         let (place, dns, admin) = (Place::new(), free(), free());
         place.write("x.zone", &zone(10, SLOW, ""));
-        let zone =
-            format!("{{ file: x.zone, transfer: {{ to: [{to}], notify: [{notify}] }} }}");
+        let zone = format!("{{ file: x.zone, transfer: {{ to: [{to}], notify: [{notify}] }} }}");
         place.write("rhumb.yaml", &rhumb(dns, admin, "api.x.test", &zone));
         let running = Running::rhumb(&place, "rhumb.yaml");
         let primary = Self {
@@ -58,9 +57,21 @@ fn who_may_take_the_zone_takes_it_and_nobody_else() {
     let signed = records(dns, &["x.test", "AXFR", "-y", &good]);
     assert_eq!(signed.len(), 14, "{signed:#?}");
     assert!(signed[0].starts_with("x.test. 300 IN SOA ns1.x.test. hostmaster.x.test. 10 "));
-    assert!(signed.iter().any(|r| r == "txt.x.test. 300 IN TXT \"hello world\" \"x\""));
-    assert!(signed.iter().any(|r| r == "ns.sub.x.test. 300 IN A 192.0.2.9"), "glue");
-    assert!(!signed.iter().any(|r| r.starts_with("api.")), "steered names stay");
+    assert!(
+        signed
+            .iter()
+            .any(|r| r == "txt.x.test. 300 IN TXT \"hello world\" \"x\"")
+    );
+    assert!(
+        signed
+            .iter()
+            .any(|r| r == "ns.sub.x.test. 300 IN A 192.0.2.9"),
+        "glue"
+    );
+    assert!(
+        !signed.iter().any(|r| r.starts_with("api.")),
+        "steered names stay"
+    );
     let by_address = records(dns, &["-b", "127.0.0.9", "x.test", "AXFR"]);
     assert_eq!(by_address, signed);
     for refused in [
@@ -70,14 +81,26 @@ fn who_may_take_the_zone_takes_it_and_nobody_else() {
         &["www.x.test", "AXFR", "-y", &good],
     ] {
         let output = dig(dns, refused);
-        assert!(output.contains("; Transfer failed."), "{refused:?}: {output}");
+        assert!(
+            output.contains("; Transfer failed."),
+            "{refused:?}: {output}"
+        );
     }
     // A server that cannot be told apart by its address has told the key at least.
     let answer = dig(dns, &["www.x.test", "A", "-y", &good]);
-    assert!(answer.contains("status: NOERROR") && !answer.contains("WARNING"), "{answer}");
-    for (key, error) in [(&bad, "BADSIG"), (&"hmac-sha256:nobody:c2VjcmV0".to_owned(), "BADKEY")] {
+    assert!(
+        answer.contains("status: NOERROR") && !answer.contains("WARNING"),
+        "{answer}"
+    );
+    for (key, error) in [
+        (&bad, "BADSIG"),
+        (&"hmac-sha256:nobody:c2VjcmV0".to_owned(), "BADKEY"),
+    ] {
         let answer = dig(dns, &["www.x.test", "A", "-y", key]);
-        assert!(answer.contains("status: NOTAUTH") && answer.contains(error), "{answer}");
+        assert!(
+            answer.contains("status: NOTAUTH") && answer.contains(error),
+            "{answer}"
+        );
     }
 }
 
@@ -88,10 +111,15 @@ fn rfc1995_what_changed_is_given_while_it_is_known() {
     }
     let primary = Primary::start("{ address: 127.0.0.1 }", "");
     let dns = primary.dns;
-    let soa = |serial: u32| format!("x.test. 300 IN SOA ns1.x.test. hostmaster.x.test. {serial} {SLOW} 60");
+    let soa = |serial: u32| {
+        format!("x.test. 300 IN SOA ns1.x.test. hostmaster.x.test. {serial} {SLOW} 60")
+    };
     let ixfr = |from: u32, over: &str| {
         let question = format!("ixfr={from}");
-        let output = dig(dns, &["+nocmd", "+noall", "+answer", over, "x.test", &question]);
+        let output = dig(
+            dns,
+            &["+nocmd", "+noall", "+answer", over, "x.test", &question],
+        );
         let lines = output.lines().filter(|line| !line.starts_with(';'));
         let fields = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
         fields.filter(|line| !line.is_empty()).collect::<Vec<_>>()
@@ -105,29 +133,59 @@ fn rfc1995_what_changed_is_given_while_it_is_known() {
     eventually("the next change serves", || serial(dns, "x.test") == 12);
     let [old, new] = ["3", "4"].map(|end| format!("new.x.test. 300 IN A 192.0.2.3{end}"));
     let expected = [
-        soa(12), soa(10), soa(11), old.clone(), soa(11), old, soa(12), new, soa(12),
+        soa(12),
+        soa(10),
+        soa(11),
+        old.clone(),
+        soa(11),
+        old,
+        soa(12),
+        new,
+        soa(12),
     ];
     for over in ["+tcp", "+notcp"] {
         assert_eq!(ixfr(10, over), expected, "{over}");
     }
     let whole = ixfr(3, "+tcp");
-    assert_eq!((whole.len(), &whole[0], whole.last()), (16, &soa(12), Some(&soa(12))), "not known any more");
-    assert_eq!(ixfr(99, "+tcp"), [soa(12)], "RFC 1982: a client that is ahead");
+    assert_eq!(
+        (whole.len(), &whole[0], whole.last()),
+        (16, &soa(12), Some(&soa(12))),
+        "not known any more"
+    );
+    assert_eq!(
+        ixfr(99, "+tcp"),
+        [soa(12)],
+        "RFC 1982: a client that is ahead"
+    );
     assert!(metric(primary.admin, OUT_CHANGES) >= 1.0 && metric(primary.admin, OUT_WHOLE) >= 1.0);
 }
 
 /// The secondary has the zone, is told of a change, and takes what changed.
 fn follows(primary: &Primary, secondary: SocketAddr) {
-    eventually("the secondary has the zone", || serial(secondary, "x.test") == 10);
-    assert_eq!(data(secondary, "www.x.test", "A"), ["192.0.2.1", "192.0.2.2"]);
-    assert_eq!(data(secondary, "api.x.test", "A"), [""; 0], "steered names stay");
+    eventually("the secondary has the zone", || {
+        serial(secondary, "x.test") == 10
+    });
+    assert_eq!(
+        data(secondary, "www.x.test", "A"),
+        ["192.0.2.1", "192.0.2.2"]
+    );
+    assert_eq!(
+        data(secondary, "api.x.test", "A"),
+        [""; 0],
+        "steered names stay"
+    );
     let before = metric(primary.admin, OUT_CHANGES);
     primary.change(11, "new A 192.0.2.33\n");
-    eventually("the secondary follows", || data(secondary, "new.x.test", "A") == ["192.0.2.33"]);
+    eventually("the secondary follows", || {
+        data(secondary, "new.x.test", "A") == ["192.0.2.33"]
+    });
     assert_eq!(serial(secondary, "x.test"), 11);
     assert!(metric(primary.admin, OUT_CHANGES) > before, "by IXFR");
     eventually("the NOTIFY is acknowledged", || {
-        metric(primary.admin, "rhumb_dns_notifies_total{direction=\"out\",result=\"acknowledged\"}") >= 1.0
+        metric(
+            primary.admin,
+            "rhumb_dns_notifies_total{direction=\"out\",result=\"acknowledged\"}",
+        ) >= 1.0
     });
 }
 
@@ -147,7 +205,9 @@ fn nsd_is_a_secondary_of_rhumb() {
         from.ip(),
         from.port()
     );
-    primary.place.write("nsd.conf", &nsd(&primary.place, at, &lines));
+    primary
+        .place
+        .write("nsd.conf", &nsd(&primary.place, at, &lines));
     let config = primary.place.path("nsd.conf").display().to_string();
     let _nsd = Running::start(&primary.place, "nsd", &["-d", "-c", &config]);
     follows(&primary, at);
@@ -163,7 +223,13 @@ fn knot_is_a_secondary_of_rhumb() {
         "{ address: 127.0.0.1, key: xfr }",
         &format!("{{ address: \"{at}\", key: xfr }}"),
     );
-    let config = knot(&primary.place, at, primary.dns, "notify", "    master: peer\n");
+    let config = knot(
+        &primary.place,
+        at,
+        primary.dns,
+        "notify",
+        "    master: peer\n",
+    );
     primary.place.write("knot.conf", &config);
     let config = primary.place.path("knot.conf").display().to_string();
     let _knot = Running::start(&primary.place, "knotd", &["-c", &config]);

@@ -117,7 +117,10 @@ pub fn dig(server: SocketAddr, args: &[&str]) -> String {
 
 /// The records of an answer, or of a transfer: one a line, its fields with one blank between.
 pub fn records(server: SocketAddr, args: &[&str]) -> Vec<String> {
-    let output = dig(server, &[&["+nocmd", "+noall", "+answer", "+onesoa"], args].concat());
+    let output = dig(
+        server,
+        &[&["+nocmd", "+noall", "+answer", "+onesoa"], args].concat(),
+    );
     let lines = output.lines().filter(|line| !line.starts_with(';'));
     let fields = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     fields.filter(|line| !line.is_empty()).collect()

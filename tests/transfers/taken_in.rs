@@ -24,12 +24,35 @@ fn answers(dns: SocketAddr, name: &str) -> String {
 
 fn has_the_zone(dns: SocketAddr, serial_now: u32) {
     eventually("the zone is there", || serial(dns, "x.test") == serial_now);
-    assert_eq!(data(dns, "mail.x.test", "A"), ["192.0.2.4"], "what is kept elsewhere");
-    assert_eq!(data(dns, "www.x.test", "A"), ["192.0.2.77"], "a steered name lies over it");
-    assert_eq!(data(dns, "www.x.test", "TXT"), ["\"beside it\""], "and leaves the rest");
-    assert_eq!(data(dns, "api.x.test", "A"), ["192.0.2.77"], "or stands beside it");
-    assert_eq!(data(dns, "alias.x.test", "A"), ["192.0.2.77", "www.x.test."]);
-    assert_eq!(data(dns, "extra.x.test", "A"), ["192.0.2.99"], "records of the config");
+    assert_eq!(
+        data(dns, "mail.x.test", "A"),
+        ["192.0.2.4"],
+        "what is kept elsewhere"
+    );
+    assert_eq!(
+        data(dns, "www.x.test", "A"),
+        ["192.0.2.77"],
+        "a steered name lies over it"
+    );
+    assert_eq!(
+        data(dns, "www.x.test", "TXT"),
+        ["\"beside it\""],
+        "and leaves the rest"
+    );
+    assert_eq!(
+        data(dns, "api.x.test", "A"),
+        ["192.0.2.77"],
+        "or stands beside it"
+    );
+    assert_eq!(
+        data(dns, "alias.x.test", "A"),
+        ["192.0.2.77", "www.x.test."]
+    );
+    assert_eq!(
+        data(dns, "extra.x.test", "A"),
+        ["192.0.2.99"],
+        "records of the config"
+    );
 }
 
 #[test]
@@ -51,7 +74,9 @@ fn rhumb_is_a_secondary_of_nsd() {
     has_the_zone(dns, 10);
     place.write("x.zone", &zone(11, SLOW, "new A 192.0.2.33\n"));
     nsd.hang_up();
-    eventually("the change is followed", || data(dns, "new.x.test", "A") == ["192.0.2.33"]);
+    eventually("the change is followed", || {
+        data(dns, "new.x.test", "A") == ["192.0.2.33"]
+    });
     has_the_zone(dns, 11);
 }
 
@@ -73,7 +98,9 @@ fn rhumb_is_a_secondary_of_knot() {
     has_the_zone(dns, 10);
     place.write("x.zone", &zone(11, SLOW, "new A 192.0.2.33\n"));
     knot.hang_up();
-    eventually("the change is followed", || data(dns, "new.x.test", "A") == ["192.0.2.33"]);
+    eventually("the change is followed", || {
+        data(dns, "new.x.test", "A") == ["192.0.2.33"]
+    });
     has_the_zone(dns, 11);
     assert!(metric(admin, IN_CHANGES) >= 1.0, "by IXFR");
 }
@@ -125,7 +152,11 @@ fn a_start_without_a_primary_has_what_was_kept() {
     });
     let source = primary(&place, at, &zone(10, SLOW, ""));
     has_the_zone(dns, 10);
-    eventually("the zone is kept", || place.path(&format!("state-{}/zones/x.test.zone", dns.port())).is_file());
+    eventually("the zone is kept", || {
+        place
+            .path(&format!("state-{}/zones/x.test.zone", dns.port()))
+            .is_file()
+    });
     before.stop();
     source.stop();
     let _after = secondary(&place, dns, admin, at);
@@ -142,7 +173,10 @@ fn a_version_that_contradicts_the_config_is_refused_and_the_old_one_serves() {
     let _rhumb = secondary(&place, dns, admin, at);
     has_the_zone(dns, 10);
     // The steered name would be delegated away.
-    place.write("x.zone", &zone(11, "1 1 600", "api NS ns.elsewhere.test.\n"));
+    place.write(
+        "x.zone",
+        &zone(11, "1 1 600", "api NS ns.elsewhere.test.\n"),
+    );
     let rejected = "rhumb_dns_transfers_total{direction=\"in\",result=\"rejected\"}";
     eventually("the version is refused", || metric(admin, rejected) >= 1.0);
     eventually("the status says why", || {

@@ -16,13 +16,21 @@ use steering::Table;
 /// A metric: its name, what it counts, its labels.
 struct Kind(&'static str, &'static str, &'static [&'static str]);
 
-const QUERIES: Kind = Kind("rhumb_dns_queries_total", "Packets that came in.", &["transport"]);
+const QUERIES: Kind = Kind(
+    "rhumb_dns_queries_total",
+    "Packets that came in.",
+    &["transport"],
+);
 const TYPES: Kind = Kind(
     "rhumb_dns_query_types_total",
     "Queries by the type that they ask for; rare ones: other.",
     &["type"],
 );
-const RESPONSES: Kind = Kind("rhumb_dns_responses_total", "Responses by code.", &["rcode"]);
+const RESPONSES: Kind = Kind(
+    "rhumb_dns_responses_total",
+    "Responses by code.",
+    &["rcode"],
+);
 const STEERED: Kind = Kind(
     "rhumb_dns_steered_total",
     "Decisions by chosen region and verdict.",
@@ -48,7 +56,11 @@ const MALFORMED: Kind = Kind(
     "Packets that are no well-formed query.",
     &[],
 );
-const DROPPED: Kind = Kind("rhumb_dns_dropped_total", "Packets that got no response.", &[]);
+const DROPPED: Kind = Kind(
+    "rhumb_dns_dropped_total",
+    "Packets that got no response.",
+    &[],
+);
 const SEND_ERRORS: Kind = Kind(
     "rhumb_dns_send_errors_total",
     "Responses the system would not send.",
@@ -138,7 +150,12 @@ impl Board {
     pub(super) fn new() -> Result<Self, prometheus::Error> {
         let desc = |Kind(name, help, labels): &Kind| {
             let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-            Desc::new((*name).to_owned(), (*help).to_owned(), labels, HashMap::new())
+            Desc::new(
+                (*name).to_owned(),
+                (*help).to_owned(),
+                labels,
+                HashMap::new(),
+            )
         };
         let descs = KINDS.into_iter().map(desc).collect::<Result<_, _>>()?;
         Ok(Self(Arc::new(Inner {
