@@ -45,6 +45,12 @@ async fn rfc7858_3_3_queries_are_answered_and_pipelined() {
     stream.shutdown().await.expect("closed");
     assert!(closed(&mut stream).await, "with a word of goodbye");
     server.until(OPEN, "dot", 0.0).await;
+    // Leaving without a word is usual, and nobody's fault.
+    let mut stream = server.tls(server.dot, &["dot"], b"").await.expect("TLS");
+    exchange(&mut stream, &packet(MAIL, None)).await;
+    drop(stream);
+    server.until(OPEN, "dot", 0.0).await;
+    assert_eq!(server.counted(CLOSED, "broken"), 0.0);
     server.stop().await;
 }
 

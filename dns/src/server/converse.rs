@@ -135,7 +135,10 @@ impl<'a> Conversation<'a> {
         let mut deadline = since + idle();
         loop {
             match timeout_at(deadline, receive(stream, &mut self.input)).await {
-                Ok(read) => return read.map_err(|_| Closed::Broken),
+                Ok(Ok(read)) => return Ok(read),
+                // Many clients leave TLS without a word.
+                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                Ok(Err(_)) => return Err(Closed::Broken),
                 Err(_) if since + idle() > Instant::now() => deadline = since + idle(),
                 Err(_) => return Err(Closed::Idle),
             }

@@ -20,6 +20,7 @@ use hyper_util::server::conn::auto;
 use request::{Asked, MEDIA_TYPE, asked};
 use std::convert::Infallible;
 use std::error::Error;
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -122,6 +123,15 @@ fn fault(error: Box<dyn Error + Send + Sync>) -> Option<Closed> {
     let Some(error) = error.downcast_ref::<hyper::Error>() else {
         return Some(Closed::Broken);
     };
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let io = cause.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof) {
+            // Many clients leave TLS without a word.
+            return None;
+        }
+        source = cause.source();
+    }
     Some(match () {
         () if error.is_parse() => Closed::Malformed,
         () if error.is_timeout() => Closed::Idle,
