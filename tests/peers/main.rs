@@ -12,6 +12,7 @@ mod gdnsd;
 mod message;
 mod name;
 mod questions;
+mod rfc8906;
 mod servers;
 mod zones;
 

@@ -1,5 +1,5 @@
 //! Programs of others that a test asks. A person without one sees which test skipped and why; CI skips nothing.
-//! What is used here is installed by `./dev ci`, in `look_for_test_tools`.
+//! What is used here is installed by `./dev ci`: tools in `look_for_test_tools`, servers by `bench/peers/install --dns`.
 
 use std::process::{Command, Stdio};
 
@@ -16,8 +16,8 @@ pub fn is_here(program: &str, version_flag: &str) -> bool {
     }
     assert!(
         std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-        "CI must have {program}: add it to look_for_test_tools in ./dev"
+        "CI must have {program}: add it to look_for_test_tools in ./dev, or a server to bench/peers/install"
     );
-    eprintln!("SKIPPED: there is no {program} here; `./dev ci` names the package that brings it");
+    eprintln!("SKIPPED: there is no {program} here; `./dev ci` names what brings it");
     false
 }
