@@ -94,7 +94,7 @@ fuzz_target!(|data: &[u8]| {
             fuzz::well_formed(packet, response, scene.limit(Some(&query)));
             assert_eq!(response[2] & 0x02 != 0, summary.truncated, "TC says so");
             let answer = dns::answer(scene.snapshot, &query, scene.draw);
-            let told = Summary::new(query.rtype, &answer, summary.truncated);
+            let told = Summary::new(query.rtype, summary.cookie, &answer, summary.truncated);
             assert_eq!(*summary, told, "what is counted is what was answered");
             decided(&scene, &query, &answer);
         }
