@@ -9,6 +9,7 @@ mod bench;
 mod cli;
 mod encrypted;
 mod failover;
+mod floods;
 mod harness;
 mod limiting;
 mod operating;
