@@ -108,10 +108,15 @@ fn floods_of_malformed_datagrams_are_counted_and_cost_no_memory() {
         let series_of = format!("rhumb_dns_responses_total{{rcode=\"{code}\"}}");
         series(&after, &series_of).unwrap_or(0.0)
     };
-    assert!(code("FORMERR") > 1_000.0 && code("NXDOMAIN") > 1_000.0, "{after}");
+    assert!(
+        code("FORMERR") > 1_000.0 && code("NXDOMAIN") > 1_000.0,
+        "{after}"
+    );
     assert!(
         grown < GROWTH_BYTES,
         "RHUMB_SEED={seed}: {DATAGRAMS} datagrams more took {grown} bytes more"
     );
-    eprintln!("{counted} of {ignored} counted as dropped; {resident} bytes resident, and {grown} more after as many again");
+    eprintln!(
+        "{counted} of {ignored} counted as dropped; {resident} bytes resident, and {grown} more after as many again"
+    );
 }

@@ -5,7 +5,9 @@
 
 #![no_main]
 
-use dns::{Answer, Arrival, Ecs, Outcome, Query, Rules, Summary, Transport};
+use dns::{
+    Answer, Arrival, Cookies, Ecs, Identity, Outcome, Query, Rules, Secret, Summary, Transport,
+};
 use libfuzzer_sys::fuzz_target;
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -33,18 +35,23 @@ struct Scene {
 
 impl Scene {
     fn new([how, peer, payload, draw]: [u8; 4]) -> Self {
-        let peer = PEERS[usize::from(peer) % PEERS.len()];
+        let address = PEERS[usize::from(peer) % PEERS.len()];
         Self {
             snapshot: &WORLD[usize::from(how >> 2) % WORLD.len()],
-            peer: peer.parse().expect("an address"),
-            transport: if how & 1 == 0 {
-                Transport::Udp
-            } else {
-                Transport::Tcp
+            peer: address.parse().expect("an address"),
+            transport: match (how & 1, usize::from(how >> 4) % 4) {
+                (0, _) => Transport::Udp,
+                (_, which) => Transport::ALL[1 + which],
             },
             rules: Rules {
                 client_subnet: how & 2 == 0,
                 payload: u16::from(payload) * 17,
+                // Told apart by the resolver, so that no bit of the scene is lost to them.
+                cookies: (peer % 3 > 0).then(|| Cookies {
+                    require: peer % 3 == 2,
+                    ..Cookies::new(Secret::new(*b"0123456789abcdef"))
+                }),
+                nsid: Identity::parse("fuzz").ok(),
                 ..Rules::default()
             },
             // Spread over all of its bits, as the server's draws are.
@@ -56,7 +63,9 @@ impl Scene {
     fn limit(&self, query: Option<&Query>) -> usize {
         let edns = query.and_then(|query| query.edns);
         usize::from(match (query, self.transport, edns) {
-            (Some(_), Transport::Tcp, _) => u16::MAX,
+            (Some(_), Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => {
+                u16::MAX
+            }
             (Some(_), Transport::Udp, Some(edns)) => edns.payload.min(self.rules.payload).max(512),
             _ => 512,
         })
@@ -86,7 +95,9 @@ fuzz_target!(|data: &[u8]| {
             let is_response = packet.get(2).is_some_and(|flags| flags & 0x80 != 0);
             assert!(packet.len() < 12 || is_response, "a query gets a response");
         }
-        Outcome::Rejected(_) | Outcome::Notified(_) => fuzz::well_formed(packet, response, scene.limit(None)),
+        Outcome::Rejected(_) | Outcome::Notified(_) => {
+            fuzz::well_formed(packet, response, scene.limit(None))
+        }
         Outcome::Answered(summary) => {
             let use_ecs = scene.rules.client_subnet;
             let query = Query::read(packet, scene.peer, scene.transport, use_ecs)

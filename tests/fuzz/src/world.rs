@@ -117,6 +117,6 @@ fn zone_spec(zone: &checked::Zone, master: &str) -> dns::ZoneSpec {
             .as_ref()
             .map(|_| (PathBuf::from("fuzz.zone"), master.to_owned())),
         records: zone.records.iter().map(place).collect(),
-        serial: None,
+        ..dns::ZoneSpec::default()
     }
 }
