@@ -1,3 +1,5 @@
+//! Rate limiting on finished responses: what is counted under what, and what becomes of it.
+
 use super::*;
 use crate::{Name, RType};
 

@@ -1,3 +1,5 @@
+//! Messages as tools see them: read back, shown, and refused where they are none.
+
 use super::*;
 
 fn name(text: &str) -> Name {
