@@ -14,10 +14,9 @@ use std::fmt;
 pub const MAX_CHANGES: usize = 1_000;
 
 /// Keys that only a restart changes, beside listeners: what they set is made once.
-pub const RESTART_ONLY: [&str; 8] = [
+pub const RESTART_ONLY: [&str; 7] = [
     "workers",
     "drain_time",
-    "edns_client_subnet",
     "state_dir",
     "log",
     "access_log",

@@ -5,8 +5,10 @@
 //! DNS publishes. A plan is made by whoever starts the stand-ins; nothing here starts, listens or writes.
 
 use crate::checked::{
-    AccessLog, Certificate, Checked, DnsListener, Expected, HttpsListener, Listen, What,
+    AccessLog, Certificate, Checked, DnsListener, Expected, HttpsListener, Listen, Remote, Soa,
+    What, Zone,
 };
+use crate::defaults;
 use crate::files::{Disk, Files};
 use crate::problem::{Problem, Severity};
 use crate::{Loaded, load_with};
@@ -243,12 +245,35 @@ impl Plan {
             checked.access_log = AccessLog::Off;
         }
         checked.dns.query_log = None;
+        checked.zones.iter_mut().for_each(keep_from_peers);
         // Every client of a rehearsal is on this machine and says whom it plays.
         let local: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         for (address, bits) in local.into_iter().zip([8, 128]) {
             let network = IpNet::new(address, bits).map(|network| network.trunc());
             checked.trusted_proxies.extend(network);
         }
+    }
+}
+
+/// Nobody outside this machine is told of a zone or asked for one. A zone that would come from there has only what is
+/// written here, below a SOA that stands in.
+fn keep_from_peers(zone: &mut Zone) {
+    let is_here = |server: &Remote| server.address.ip().is_loopback();
+    zone.transfer.notify.retain(is_here);
+    let kept_elsewhere = !zone.primaries.is_empty();
+    zone.primaries.retain(is_here);
+    if kept_elsewhere && zone.primaries.is_empty() {
+        let minimum = defaults::SOA_MINIMUM.as_secs() as u32;
+        zone.soa = Some(Soa {
+            mname: "primary.invalid".to_owned(),
+            rname: "hostmaster.invalid".to_owned(),
+            serial: defaults::SOA_SERIAL,
+            refresh: defaults::SOA_REFRESH.as_secs() as u32,
+            retry: defaults::SOA_RETRY.as_secs() as u32,
+            expire: defaults::SOA_EXPIRE.as_secs() as u32,
+            minimum,
+        });
+        zone.ns = vec!["primary.invalid".to_owned()];
     }
 }
 

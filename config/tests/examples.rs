@@ -62,6 +62,7 @@ fn load(name: &str) -> Loaded {
 #[test]
 fn every_example_loads_without_a_problem_and_its_tests_hold() {
     for name in [
+        "authoritative",
         "demo",
         "keiko",
         "kaldrix",

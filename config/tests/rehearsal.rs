@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use steering::Table;
 use steering::health::{Probe, ProbeHttp};
 
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
+    "authoritative",
     "demo",
     "keiko",
     "kaldrix",
@@ -158,4 +159,27 @@ fn a_plan_stays_on_this_machine_and_has_no_unknown_keys() {
     assert_eq!(read(&text).expect("a plan"), plan);
     let error = read(r#"{ "listne": {} }"#).expect_err("an unknown key");
     assert!(error.to_string().contains("listne"), "{error}");
+}
+
+#[test]
+fn zones_are_exchanged_with_nobody_outside_this_machine() {
+    const CONFIG: &str = r#"
+version: 1
+zones:
+  held.test: { primary: [{ address: 192.0.2.99 }] }
+  given.test:
+    soa: { mname: ns1.given.test, rname: hostmaster.given.test }
+    ns: [ns.example.net]
+    transfer: { to: [{ address: 192.0.2.98 }], notify: [{ address: 192.0.2.98 }, { address: "127.0.0.1:5300" }] }
+listen: { dns: [{ address: "127.0.0.1:0" }] }
+"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.yaml");
+    std::fs::write(&file, CONFIG).expect("a file");
+    let loaded = placed(plan(&file)).load(&file);
+    let zones = loaded.checked.expect("it is fine").zones;
+    let zone = |apex: &str| zones.iter().find(|zone| zone.apex == apex).expect("a zone");
+    assert!(zone("held.test").primaries.is_empty() && zone("held.test").soa.is_some());
+    let told = &zone("given.test").transfer.notify;
+    assert_eq!(told.len(), 1, "only what is on loopback: {told:?}");
 }
