@@ -19,6 +19,7 @@ mod settings;
 use bench::asks::{ECS_V4, ECS_V6};
 use bench::tables::{POLICIES, Size, all_up, compiled, spec};
 use criterion::{Criterion, criterion_group, criterion_main};
+use dns::fast::{self, Given};
 use dns::{
     Arrival, Rules, SoaSpec, SteeredName, Transport, ZoneSpec, Zones, respond, respond_into,
 };
@@ -196,7 +197,13 @@ fn measure(c: &mut Criterion, snapshot: &Snapshot, case: &Case, peers: &[IpAddr]
             let packet = black_box(&case.packets[i]);
             let arrival = Arrival::new(peers[i], Transport::Udp);
             let offered = match fast {
-                true => dns::fast::offer(snapshot, packet, &arrival, &rules, draw, &mut out),
+                true => {
+                    let given = Given {
+                        fresh: mix(i as u64, 4),
+                        ahead: None,
+                    };
+                    fast::offer(snapshot, packet, &arrival, &rules, given, draw, &mut out)
+                }
                 false => None,
             };
             let outcome = offered.unwrap_or_else(|| {

@@ -3,6 +3,7 @@
 //! What never happens here: no location is looked up, and no access is decided by what a client says.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use steering::Client;
 
 /// FAMILY for IPv4 (RFC 7871 §6, IANA address family numbers).
 const IPV4: u16 = 1;
@@ -25,6 +26,17 @@ pub(crate) struct SteerBy {
     pub(crate) address: IpAddr,
     /// How many leading bits of it the resolver told, where it is that of the option.
     pub(crate) told: Option<u8>,
+}
+
+impl SteerBy {
+    /// As the core takes it.
+    #[inline]
+    pub(crate) fn client(self) -> Client {
+        Client {
+            known_bits: self.told,
+            ..Client::from(self.address)
+        }
+    }
 }
 
 /// Whose place to steer by for a query with this option from `peer`.

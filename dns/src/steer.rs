@@ -4,7 +4,6 @@
 //! family asked for never changes the pool. What never happens here: no endpoint is chosen.
 
 use crate::answer::{Data, Lookup, Next};
-use crate::ecs::SteerBy;
 use crate::edns::Ede;
 use crate::master::svcb;
 use crate::name::Name;
@@ -79,26 +78,28 @@ pub(crate) fn steered<'a>(
 pub(crate) fn ask(
     snapshot: &Snapshot,
     service: ServiceId,
-    by: SteerBy,
+    client: &Client,
     family: Option<Family>,
     draw: u64,
 ) -> Decision {
-    let client = Client {
-        known_bits: by.told,
-        ..Client::from(by.address)
-    };
     let want = Want {
         plane: Plane::Dns,
         draw,
         family,
     };
-    snapshot.decide(service, &client, want, &mut Silent)
+    snapshot.decide(service, client, want, &mut Silent)
 }
 
 /// Asks the core, and notes what the answer now depends on.
 fn decide(lookup: &mut Lookup<'_, '_>, steered: &Steered, family: Option<Family>) -> Decision {
     let by = lookup.query.steered_by();
-    let decision = ask(lookup.snapshot, steered.service, by, family, lookup.draw);
+    let decision = ask(
+        lookup.snapshot,
+        steered.service,
+        &by.client(),
+        family,
+        lookup.draw,
+    );
     if by.told.is_some() {
         // With a CNAME between two steered names the answer holds only where both do.
         lookup.answer.scope = lookup.answer.scope.max(decision.scope);

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{DE, SG, US, ip, option, packet, subnet, world};
+use dns::fast::Given;
 use dns::{Arrival, Cookies, RType, Rules, Secret, SteeredName, Transport, ZoneSpec, Zones};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -190,6 +191,12 @@ fn question(
     packet
 }
 
+/// As in a batch, of which the packets with even draws are looked up ahead.
+fn given(snapshot: &Snapshot, packet: &[u8], rules: &Rules, fresh: u64) -> Given {
+    let ahead = dns::fast::ahead(snapshot, packet, rules).filter(|_| fresh % 2 == 0);
+    Given { fresh, ahead }
+}
+
 /// Both ways of one packet, behind other octets; whether the fast one was taken.
 fn agree(
     snapshot: &Snapshot,
@@ -204,7 +211,8 @@ fn agree(
     };
     let draw = |_: IpAddr, _: &[u8], _: RType| draw;
     let (mut fast, mut general) = (vec![9; 3], vec![9; 3]);
-    let offered = dns::fast::offer(snapshot, packet, &arrival, rules, draw, &mut fast);
+    let given = given(snapshot, packet, rules, draw(peer, &[], RType::A));
+    let offered = dns::fast::offer(snapshot, packet, &arrival, rules, given, draw, &mut fast);
     let Some(outcome) = offered else {
         prop_assert_eq!(fast, vec![9; 3], "what is not taken is left as it was");
         return Ok(false);
@@ -381,8 +389,10 @@ fn the_fast_way_allocates_nothing() {
     let allocations = allocation_counter::measure(|| {
         for packet in &queries {
             out.clear();
-            let draw = |_: IpAddr, _: &[u8], _: RType| 7;
-            let taken = dns::fast::offer(&snapshot, packet, &arrival, &rules, draw, &mut out);
+            let draw = |_: IpAddr, _: &[u8], _: RType| 6;
+            let given = given(&snapshot, packet, &rules, 6);
+            let taken =
+                dns::fast::offer(&snapshot, packet, &arrival, &rules, given, draw, &mut out);
             assert!(taken.is_some());
         }
     });

@@ -107,23 +107,27 @@ pub struct Target {
     pub check: Option<CheckId>,
 }
 
-/// A compiled service.
+/// A compiled service. What a decision reads comes first and lies in one line of the cache: in a large table
+/// every decision has to fetch it.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Service {
-    /// Its name.
-    pub name: Arc<str>,
     /// The policy trees for DNS queries.
     pub dns: Roots,
     /// The policy trees for HTTP requests.
     pub http: Roots,
     /// The rule that pins some of its clients.
     pub residency: Option<ResidencyId>,
-    /// Whether it fails open when all is down.
-    pub fail_open: bool,
     /// See [`ServiceSpec::ttl`](crate::spec::ServiceSpec::ttl).
     pub ttl: u32,
     /// See [`ServiceSpec::ttl_failing`](crate::spec::ServiceSpec::ttl_failing).
     pub ttl_failing: u32,
+    /// Whether it fails open when all is down.
+    pub fail_open: bool,
+    /// Whether the draw of a DNS query can change the pool, and not only the order of its endpoints.
+    pub by_chance: bool,
+    /// Its name.
+    pub name: Arc<str>,
 }
 
 /// The two variants of a service's policy. The pinned one was made by pruning: what a pinned client
@@ -320,6 +324,7 @@ pub struct Table {
     pub(crate) service_ids: HashMap<Arc<str>, ServiceId>,
     pub(crate) latency_map: LatencyMap,
     pub(crate) planes: Planes,
+    pub(crate) by_place: bool,
 }
 
 /// A memory slot of a table: which node it is for.
@@ -445,6 +450,12 @@ impl Table {
     /// The round trips the operator gave.
     pub fn latency_map(&self) -> &LatencyMap {
         &self.latency_map
+    }
+
+    /// Whether any decision can depend on where its client is.
+    #[inline]
+    pub fn by_place(&self) -> bool {
+        self.by_place
     }
 
     /// What the planes compiled for this table.

@@ -10,6 +10,7 @@ use crate::edns::{BARE_OPT, Heeds, code};
 use crate::name::{MAX_NAME, name_len};
 use crate::query::{HEADER, IN, flags};
 use crate::rtype::RType;
+use std::net::IpAddr;
 
 /// A common query.
 pub(super) struct Asked<'p> {
@@ -34,6 +35,24 @@ pub(super) struct Edns<'p> {
     /// Client subnet, and its address as it lies in the packet.
     pub(super) ecs: Option<(Ecs, &'p [u8])>,
     pub(super) cookie: Option<Cookie>,
+}
+
+/// The address that the client subnet option of a common query tells, where that is its first option.
+/// Nothing else of the query is looked at.
+#[inline]
+pub(super) fn subnet(packet: &[u8], heeds: Heeds) -> Option<IpAddr> {
+    let (header, rest) = packet.split_first_chunk::<HEADER>()?;
+    if !heeds.subnet || header.get(10..) != Some(&[0, 1]) {
+        return None;
+    }
+    let options = rest.get(name_len(rest)? + 4 + BARE_OPT..)?;
+    let (head, data) = options.split_first_chunk::<4>()?;
+    let [code_high, code_low, length @ ..] = *head;
+    if u16::from_be_bytes([code_high, code_low]) != code::CLIENT_SUBNET {
+        return None;
+    }
+    let data = data.get(..usize::from(u16::from_be_bytes(length)))?;
+    Ecs::parse(data).ok()?.client()
 }
 
 impl<'p> Asked<'p> {

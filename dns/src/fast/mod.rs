@@ -27,17 +27,47 @@ use crate::steer;
 use crate::store::{Found, Node, RrSet, Steered, Zone, Zones};
 use asked::{Asked, Edns};
 use std::net::IpAddr;
-use steering::{Family, Snapshot};
+use steering::{Client, Family, Located, Snapshot};
+
+/// What is known of one packet before it is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// A random number for this query alone.
+    pub fresh: u64,
+    /// What [`ahead`] found, from the same snapshot.
+    pub ahead: Option<Ahead>,
+}
+
+/// Where the client of one packet is, looked up ahead of its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Ahead {
+    address: IpAddr,
+    located: Located,
+}
+
+/// Looks up ahead where the client is that the client subnet option of a packet tells of, if a policy may ask.
+///
+/// Most of a lookup is waiting for memory. Done for all packets of a batch in a row, one lookup's wait is
+/// the next one's too; done one by one between whole answers, each waits alone.
+#[inline]
+pub fn ahead(snapshot: &Snapshot, packet: &[u8], rules: &Rules) -> Option<Ahead> {
+    let address = asked::subnet(packet, rules.heeds())?;
+    snapshot.table().by_place().then(|| Ahead {
+        address,
+        located: snapshot.locate(address),
+    })
+}
 
 /// Answers one packet by appending the response to `out`, or leaves `out` as it is and gives `None`.
-/// `draw` is called at most once, and only where something is decided; its arguments are those of
-/// [`respond_into`](crate::respond_into()).
+/// `draw` is called at most once, and only where chance can choose between pools; its arguments are those of
+/// [`respond_into`](crate::respond_into()). Elsewhere `given` has the draw.
 #[inline]
 pub fn offer(
     snapshot: &Snapshot,
     packet: &[u8],
     arrival: &Arrival,
     rules: &Rules,
+    given: Given,
     draw: impl FnOnce(IpAddr, &[u8], RType) -> u64,
     out: &mut Vec<u8>,
 ) -> Option<Outcome> {
@@ -54,6 +84,7 @@ pub fn offer(
         asked: &asked,
         arrival,
         rules,
+        given,
         begin,
         out,
         rcode: Rcode::NoError,
@@ -121,6 +152,7 @@ struct Reply<'r> {
     asked: &'r Asked<'r>,
     arrival: &'r Arrival,
     rules: &'r Rules,
+    given: Given,
     begin: usize,
     out: &'r mut Vec<u8>,
     rcode: Rcode,
@@ -196,8 +228,22 @@ impl Reply<'_> {
         let asked = self.asked;
         let ecs = asked.edns.as_ref().and_then(|edns| edns.ecs);
         let by = ecs::steer_by(ecs.map(|(ecs, _)| ecs), self.arrival.peer);
-        let draw = draw(by.address, asked.name(), asked.rtype);
-        let decision = steer::ask(self.snapshot, steered.service, by, family, draw);
+        let service = self
+            .snapshot
+            .table()
+            .services()
+            .get(steered.service.index())?;
+        // What a name's other types would have to agree with is the pool.
+        let draw = match service.by_chance {
+            true => draw(by.address, asked.name(), asked.rtype),
+            false => self.given.fresh,
+        };
+        let ahead = self.given.ahead.filter(|ahead| ahead.address == by.address);
+        let client = Client {
+            located: ahead.map(|ahead| ahead.located),
+            ..by.client()
+        };
+        let decision = steer::ask(self.snapshot, steered.service, &client, family, draw);
         if by.told.is_some() {
             self.summary.scope = decision.scope;
         }

@@ -6,7 +6,7 @@
 use super::clock::Moment;
 use super::{Shared, door, proxied};
 use crate::cookie::Status;
-use crate::fast;
+use crate::fast::{self, Ahead, Given};
 use crate::limit::{self, Ruling};
 use crate::logged::Logged;
 use crate::metrics::{Counters, Limited, Metrics, TIMED_ONE_IN};
@@ -37,6 +37,8 @@ pub(super) struct Batch<'a> {
     rules: &'a Rules,
     worker: &'a mut Worker,
     now: Moment,
+    /// What was looked up ahead for the next packet.
+    pub(super) ahead: Option<Ahead>,
 }
 
 impl Worker {
@@ -65,6 +67,7 @@ impl Shared {
             rules,
             worker,
             now: self.clock.now(),
+            ahead: None,
         };
         let answered = answer(&mut batch);
         batch.worker.counters.tell(&snapshot, &*self.observe);
@@ -78,6 +81,11 @@ impl Shared {
 }
 
 impl Batch<'_> {
+    /// Looks up for a packet what takes long, to be given to its answer later.
+    pub(super) fn look_ahead(&self, packet: &[u8]) -> Option<Ahead> {
+        fast::ahead(self.snapshot, packet, self.rules)
+    }
+
     /// How packets are answered.
     pub(super) fn rules(&self) -> &Rules {
         self.rules
@@ -127,7 +135,11 @@ impl Batch<'_> {
             // Only told over TCP (RFC 7828 §3.2.1).
             idle: (transport != Transport::Udp).then(|| shared.places.idle(&rules.connections)),
         };
-        let outcome = fast::offer(snapshot, packet, &arrival, rules, draw, out)
+        let given = Given {
+            fresh,
+            ahead: self.ahead.take(),
+        };
+        let outcome = fast::offer(snapshot, packet, &arrival, rules, given, draw, out)
             .unwrap_or_else(|| respond_into(snapshot, packet, &arrival, rules, draw, out));
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         if timed {

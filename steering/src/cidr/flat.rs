@@ -30,6 +30,8 @@ const SLOTTED: u32 = 1 << 30;
 const VALUE_BITS: u32 = 26;
 /// [`NONE`] in an entry, and the bound of all other values.
 const NO_VALUE: u32 = (1 << VALUE_BITS) - 1;
+/// How many cells are looked at at a time.
+const LANES: usize = 8;
 /// Marks a short entry (of a list in a table with few values) that is not a value.
 const CHILD: u16 = 1 << 15;
 /// [`NONE`] in a short entry, and the bound of all other values there.
@@ -84,6 +86,8 @@ impl Flat {
                 };
             }
         }
+        // The last list is looked at by whole chunks too.
+        flat.cells.resize(flat.cells.len() + LANES, 0);
         flat.cells.shrink_to_fit();
         Some(flat)
     }
@@ -198,14 +202,11 @@ impl Flat {
                 }
             }
             let list = self.cells.get(node as usize..)?;
-            let (changes, rest) = list.split_first()?;
-            let (changes, entries) = rest.split_at_checked(usize::from(*changes))?;
-            // Counted to the end, without a branch to guess.
-            let i = changes
-                .iter()
-                .map(|start| u16::from(*start <= at))
-                .sum::<u16>();
-            let i = usize::from(i);
+            let (count, rest) = list.split_first()?;
+            let (changes, entries) = rest.split_at_checked(usize::from(*count))?;
+            // Counted to the end, without a branch to guess, and by whole chunks that may reach into what is
+            // behind.
+            let i = usize::from(passed(rest, changes.len(), at));
             let entry = if self.short {
                 match *entries.get(i)? {
                     child if child & CHILD != 0 => {
@@ -234,6 +235,22 @@ impl Flat {
     pub fn heap_bytes(&self) -> usize {
         size_of_val(&*self.tops) + self.cells.capacity() * size_of::<u16>()
     }
+}
+
+/// How many of the first `count` cells are at most `at`.
+#[inline]
+fn passed(cells: &[u16], count: usize, at: u16) -> u16 {
+    let (chunks, _) = cells.as_chunks::<LANES>();
+    let mut passed = 0;
+    let mut left = count as u16;
+    for chunk in chunks.iter().take(count.div_ceil(LANES)) {
+        let lanes = chunk.iter().zip(0_u16..);
+        passed += lanes
+            .map(|(start, lane)| u16::from(*start <= at) & u16::from(lane < left))
+            .sum::<u16>();
+        left = left.saturating_sub(LANES as u16);
+    }
+    passed
 }
 
 /// What lies in the window of 16 bits behind the first `depth` bits of `base`, in order.

@@ -15,7 +15,7 @@ use crate::draw::name_hash;
 use crate::health::TargetKey;
 use crate::ids::{CheckId, NodeId, PolicyId, PoolId, ResidencyId, ServiceId, TargetId};
 use crate::spec::{PoolSpec, ServiceSpec, TableSpec};
-use crate::table::{Edge, Endpoint, Node, Pool, Roots, Service, Slot, Table, Target};
+use crate::table::{Edge, Endpoint, Node, NodeKind, Pool, Roots, Service, Slot, Table, Target};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tree::Subtree;
@@ -64,7 +64,12 @@ impl Table {
             slots,
             ..
         } = compiler;
+        let is_placed = |node: &Node| {
+            use NodeKind::{Geo, Latency, Proximity};
+            matches!(node.kind, Geo(_) | Latency { .. } | Proximity)
+        };
         Ok(Self {
+            by_place: !spec.residencies.is_empty() || nodes.iter().any(is_placed),
             pools,
             endpoints,
             targets,
@@ -103,6 +108,8 @@ struct Compiler<'a> {
     /// The named policies being compiled, outermost first.
     open: Vec<PolicyId>,
     problems: Vec<CompileProblem>,
+    /// Of each node so far, whether a draw can change what is chosen at or below it.
+    chance: Vec<bool>,
     /// The problems again, so that each is told once.
     told: HashSet<CompileProblem>,
 }
@@ -123,6 +130,7 @@ impl<'a> Compiler<'a> {
             pool_nodes: HashMap::new(),
             open: Vec::new(),
             problems: Vec::new(),
+            chance: Vec::new(),
             told: HashSet::new(),
         }
     }
@@ -216,9 +224,29 @@ impl<'a> Compiler<'a> {
             http,
             residency,
             fail_open: service.fail_open,
+            by_chance: self.by_chance(dns),
             ttl: service.ttl,
             ttl_failing: service.ttl_failing.min(service.ttl),
         }
+    }
+
+    /// Whether a draw can change the pool that is chosen.
+    fn by_chance(&mut self, roots: Roots) -> bool {
+        // Children come before parents.
+        for node in self.nodes.iter().skip(self.chance.len()) {
+            let edges = node.edges.start as usize..node.edges.end as usize;
+            let below = self.edges.get(edges).unwrap_or(&[]).iter();
+            let mut below = below.filter_map(|edge| self.chance.get(edge.node.index()));
+            let drawn = match node.kind {
+                NodeKind::Weighted { sticky } => !sticky,
+                NodeKind::Multivalue { .. } => true,
+                _ => false,
+            };
+            let chance = drawn || below.any(|chance| *chance);
+            self.chance.push(chance);
+        }
+        let mut roots = [roots.free, roots.pinned].into_iter().flatten();
+        roots.any(|root| self.chance.get(root.index()).is_none_or(|chance| *chance))
     }
 
     fn root(&mut self, policy: PolicyId, pin: Option<ResidencyId>) -> Option<NodeId> {

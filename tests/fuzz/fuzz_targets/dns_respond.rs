@@ -117,6 +117,10 @@ fuzz_target!(|data: &[u8]| {
         packet,
         &arrival,
         &scene.rules,
+        dns::fast::Given {
+            fresh: scene.draw,
+            ahead: dns::fast::ahead(scene.snapshot, packet, &scene.rules),
+        },
         |_, _, _| scene.draw,
         &mut quick,
     );

@@ -226,7 +226,16 @@ impl Desk {
         self.out.clear();
         let (out, shared) = (&mut self.out, &*self.shared);
         shared.batch(&mut self.worker, |batch| {
+            // All waits for memory in a row: see `fast::ahead`.
+            let mut ahead = [None; BATCH];
+            if received > 1 && !kind.proxied {
+                for (i, ahead) in ahead.iter_mut().enumerate().take(received) {
+                    let octets = mailbox.datagram(i).map(|(octets, _)| octets);
+                    *ahead = octets.and_then(|octets| batch.look_ahead(octets));
+                }
+            }
             for i in 0..received {
+                batch.ahead = ahead.get(i).copied().flatten();
                 let begin = out.len();
                 let Some((octets, peer)) = mailbox.datagram(i) else {
                     continue;
