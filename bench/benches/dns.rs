@@ -49,7 +49,8 @@ fn world(services: usize) -> Snapshot {
     let steered = |i: usize| SteeredName {
         name: format!("service-{i}.{APEX}"),
         service: ServiceId::at(i),
-        alpn: Vec::new(),
+        https: None,
+        svcb: None,
         hostnames: false,
         place: "bench".into(),
     };

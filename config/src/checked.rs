@@ -178,10 +178,23 @@ pub struct SteeredName {
     pub name: String,
     /// The service that decides.
     pub service: ServiceId,
-    /// The protocols offered in an HTTPS record (RFC 9460 §7.1); empty for no HTTPS record.
-    pub alpn: Vec<String>,
+    /// What an HTTPS record offers (RFC 9460); `None` for no HTTPS record.
+    pub https: Option<Binding>,
+    /// What an SVCB record offers; `None` for no SVCB record.
+    pub svcb: Option<Binding>,
     /// Where it is written.
     pub place: Place,
+}
+
+/// What an HTTPS or SVCB record offers beside addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The protocols (RFC 9460 §7.1).
+    pub alpn: Vec<String>,
+    /// The port (RFC 9460 §7.2); `None` for the scheme's.
+    pub port: Option<u16>,
+    /// The path of DNS over HTTPS (RFC 9461 §5).
+    pub doh_path: Option<String>,
 }
 
 /// HTTP hosts and paths that go to a service: any of the hosts with any of the paths.

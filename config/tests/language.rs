@@ -1,6 +1,6 @@
 //! What is written comes out as what runs: one config with every kind of key, and the values it makes.
 
-use config::checked::{AccessLog, Expected, LogFormat, LogTarget, Protocol, Told, What};
+use config::checked::{AccessLog, Binding, Expected, LogFormat, LogTarget, Protocol, Told, What};
 use config::{Checked, load_str};
 use std::time::Duration;
 use steering::health::Probe;
@@ -65,7 +65,7 @@ residency:
   gdpr: { clients: { countries: [EU], continents: [AF] }, serve_in: [eu], unknown_clients: free, when_exhausted: fail_open }
 services:
   one: { policy: placed, residency: gdpr, on_exhausted: refuse,
-         dns: { names: ["*.Example.com", example.com], ttl: 2m, ttl_failing: 0s, https: { alpn: [h2] } },
+         dns: { names: ["*.Example.com", example.com], ttl: 2m, ttl_failing: 0s, https: { alpn: [h2], port: 8443 }, svcb: { alpn: [dot, h2], port: 853, doh_path: "/q{?dns}" } },
          http: { hosts: ["*.example.com"], paths: [/, /a], retries: 0 } }
   two: { policy: a, dns: { names: [two.example.com], policy: { failover: [b, a] } }, http: { hosts: ["*"] } }
   three: { policy: a, http: { hosts: [three.test], policy: net } , dns: { names: [three.example.com] } }
@@ -340,7 +340,16 @@ fn services_are_as_written() {
             "three.example.com"
         ]
     );
-    assert_eq!(checked.steered[0].alpn, ["h2"]);
+    let offers = |protocols: &[&str], port, path: Option<&str>| {
+        Some(Binding {
+            alpn: protocols.iter().map(|name| (*name).to_owned()).collect(),
+            port: Some(port),
+            doh_path: path.map(str::to_owned),
+        })
+    };
+    let first = &checked.steered[0];
+    assert_eq!(first.https, offers(&["h2"], 8443, None));
+    assert_eq!(first.svcb, offers(&["dot", "h2"], 853, Some("/q{?dns}")));
     let [first, second, ..] = &checked.routes[..] else {
         panic!("routes")
     };

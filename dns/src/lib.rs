@@ -54,6 +54,6 @@ pub use server::{BindError, Listeners, Messages, Plain, Secure, Server, Settings
 pub use steer::MAX_ADDRESSES;
 pub use store::{Zone, ZoneRecord, Zones};
 pub use zone::{
-    AutoSerial, Built, Files, NoFiles, Severity, SoaSpec, SteeredName, Unavailable, ZoneProblem,
-    ZoneSpec,
+    AutoSerial, Binding, Built, Files, NoFiles, Severity, SoaSpec, SteeredName, Unavailable,
+    ZoneProblem, ZoneSpec,
 };

@@ -1,6 +1,6 @@
-//! Steered names: a decision turned into A, AAAA, HTTPS or CNAME records.
+//! Steered names: a decision turned into A, AAAA, HTTPS, SVCB or CNAME records.
 //!
-//! One decision a name and query; A, AAAA and HTTPS of one client come from the same region, because the
+//! One decision a name and query; A, AAAA, HTTPS and SVCB of one client come from the same region, because the
 //! family asked for never changes the pool. What never happens here: no endpoint is chosen.
 
 use crate::answer::{Data, Lookup, Next};
@@ -8,7 +8,7 @@ use crate::edns::Ede;
 use crate::master::svcb;
 use crate::name::Name;
 use crate::rtype::RType;
-use crate::store::{Node, Steered, Zone};
+use crate::store::{Node, Params, Steered, Zone};
 use smallvec::SmallVec;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use steering::spec::Publish;
@@ -29,7 +29,7 @@ pub(crate) fn steered<'a>(
     let family = match qtype {
         RType::A => Some(Family::V4),
         RType::AAAA => Some(Family::V6),
-        RType::HTTPS if !steered.alpn.is_empty() => None,
+        _ if steered.params(qtype).is_some() => None,
         // A CNAME answers any type (RFC 1034 §3.6.2).
         _ if steered.hostnames => None,
         _ => return None,
@@ -52,13 +52,17 @@ pub(crate) fn steered<'a>(
     }
     match qtype {
         RType::A | RType::AAAA => addresses(lookup, &decision, qtype),
-        RType::HTTPS if !steered.alpn.is_empty() => {
+        _ => {
             let mut data: SmallVec<[u8; 96]> = SmallVec::new();
-            if https(lookup.snapshot, &decision, &steered.alpn, &mut data) {
+            if binding(
+                lookup.snapshot,
+                &decision,
+                steered.params(qtype)?,
+                &mut data,
+            ) {
                 lookup.answer.push(qtype, decision.ttl, Data::Made(data));
             }
         }
-        _ => return None,
     }
     if lookup
         .answer
@@ -187,13 +191,13 @@ fn addresses(lookup: &mut Lookup<'_, '_>, decision: &Decision, qtype: RType) {
     }
 }
 
-/// RFC 9460 §2.2, §9: appends the RDATA of an HTTPS record: the name itself in service mode, with the
-/// protocols and the addresses that A and AAAA would give. `false`, and nothing, when there is no address
+/// RFC 9460 §2.2, §9: appends the RDATA of an HTTPS or SVCB record: the name itself in service mode, with
+/// what it offers and the addresses that A and AAAA would give. `false`, and nothing, when there is no address
 /// to hint at.
-pub(crate) fn https(
+pub(crate) fn binding(
     snapshot: &Snapshot,
     decision: &Decision,
-    alpn: &[u8],
+    params: &Params,
     data: &mut impl Extend<u8>,
 ) -> bool {
     let (v4, v6) = (v4(snapshot, decision), v6(snapshot, decision));
@@ -202,7 +206,7 @@ pub(crate) fn https(
     }
     // SvcPriority 1, TargetName "." (the owner).
     data.extend([0, 1, 0]);
-    svcb::push(data, svcb::ALPN, alpn);
+    data.extend(params.before.iter().copied());
     if !v4.is_empty() {
         let hints: SmallVec<[u8; 32]> = v4.iter().flat_map(Ipv4Addr::octets).collect();
         svcb::push(data, svcb::IPV4HINT, &hints);
@@ -211,5 +215,6 @@ pub(crate) fn https(
         let hints: SmallVec<[u8; 128]> = v6.iter().flat_map(Ipv6Addr::octets).collect();
         svcb::push(data, svcb::IPV6HINT, &hints);
     }
+    data.extend(params.behind.iter().copied());
     true
 }

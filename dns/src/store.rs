@@ -56,14 +56,37 @@ pub struct Zone {
     pub(crate) max_labels: usize,
 }
 
+/// The parameters of an SVCB or HTTPS record that are not decided, in wire form.
+#[derive(Clone, Debug)]
+pub(crate) struct Params {
+    /// Those before the address hints, in the order of their keys (RFC 9460 §2.2).
+    pub(crate) before: Box<[u8]>,
+    /// Those behind them.
+    pub(crate) behind: Box<[u8]>,
+}
+
 /// What decides at a steered name.
 #[derive(Clone, Debug)]
 pub(crate) struct Steered {
     pub(crate) service: ServiceId,
-    /// The wire value of the HTTPS record's `alpn`; empty when no HTTPS record is made.
-    pub(crate) alpn: Box<[u8]>,
+    /// What its HTTPS record says; `None` when there is none.
+    pub(crate) https: Option<Box<Params>>,
+    /// What its SVCB record says; `None` when there is none.
+    pub(crate) svcb: Option<Box<Params>>,
     /// Whether the answer may be a CNAME.
     pub(crate) hostnames: bool,
+}
+
+impl Steered {
+    /// What the record of this type says, if it is made here.
+    #[inline]
+    pub(crate) fn params(&self, rtype: RType) -> Option<&Params> {
+        match rtype {
+            RType::HTTPS => self.https.as_deref(),
+            RType::SVCB => self.svcb.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// Where a name leads to in a zone.

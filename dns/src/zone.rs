@@ -142,6 +142,17 @@ impl SoaSpec {
     }
 }
 
+/// What an SVCB or HTTPS record offers (RFC 9460), beside the addresses that are decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The protocols, by their ALPN names (`h2`, `dot`); each of 1 to 255 octets.
+    pub alpn: Vec<String>,
+    /// The port, where it is not the one of the scheme.
+    pub port: Option<u16>,
+    /// The path of DNS over HTTPS, a URI template such as `/dns-query{?dns}` (RFC 9461 §5).
+    pub doh_path: Option<String>,
+}
+
 /// A name whose addresses are decided for each query.
 #[derive(Clone, Debug)]
 pub struct SteeredName {
@@ -149,8 +160,10 @@ pub struct SteeredName {
     pub name: String,
     /// The service whose DNS policy decides.
     pub service: ServiceId,
-    /// The protocols its HTTPS record offers (`h2`, `h3`); empty: no HTTPS record is made.
-    pub alpn: Vec<String>,
+    /// What its HTTPS record offers; `None`: no HTTPS record is made.
+    pub https: Option<Binding>,
+    /// What its SVCB record offers (`_dns.` and the like); `None`: no SVCB record is made.
+    pub svcb: Option<Binding>,
     /// Whether an endpoint its policy can reach publishes a host name instead of addresses, so that the
     /// answer can be a CNAME (which then must be the only thing at that name).
     pub hostnames: bool,

@@ -80,11 +80,12 @@ fn build(apex: &str, mname: &str, rname: &str, names: &[(String, Kind)]) -> Opti
             Kind::Steered { service, alpn } => steered.push(SteeredName {
                 name: format!("{name}.{apex}"),
                 service: ServiceId(*service),
-                alpn: if *alpn {
-                    vec!["h2".to_owned()]
-                } else {
-                    Vec::new()
-                },
+                https: alpn.then(|| common::offering(&["h2"])),
+                svcb: alpn.then(|| dns::Binding {
+                    port: Some(853),
+                    doh_path: Some("/dns-query{?dns}".to_owned()),
+                    ..common::offering(&["dot"])
+                }),
                 hostnames: *service == 2,
                 place: "test".into(),
             }),

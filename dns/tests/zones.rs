@@ -27,7 +27,8 @@ fn name(name: &str, hostnames: bool) -> SteeredName {
     SteeredName {
         name: name.to_owned(),
         service: ServiceId(0),
-        alpn: Vec::new(),
+        https: None,
+        svcb: None,
         hostnames,
         place: "services.api.dns.names[0]".into(),
     }
@@ -269,7 +270,7 @@ fn steered_names_need_a_zone_and_room() {
         &["a.example. is already steered by services.api"],
     );
     let https = SteeredName {
-        alpn: vec!["h2".to_owned()],
+        https: Some(common::offering(&["h2"])),
         ..name("a.example", false)
     };
     let file = format!("{HEAD}a 300 HTTPS 0 b\n");

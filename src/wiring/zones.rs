@@ -136,9 +136,18 @@ fn steered_name(checked: &Checked, name: &checked::SteeredName) -> dns::SteeredN
     dns::SteeredName {
         name: name.name.clone(),
         service: name.service,
-        alpn: name.alpn.clone(),
+        https: name.https.as_ref().map(binding),
+        svcb: name.svcb.as_ref().map(binding),
         hostnames: policy.is_some_and(|named| publishes_names(&checked.table, &named.policy)),
         place: steered_place(checked, name).into(),
+    }
+}
+
+fn binding(offered: &checked::Binding) -> dns::Binding {
+    dns::Binding {
+        alpn: offered.alpn.clone(),
+        port: offered.port,
+        doh_path: offered.doh_path.clone(),
     }
 }
 

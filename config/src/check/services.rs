@@ -1,7 +1,7 @@
 //! Residency rules and services: what clients ask for, by which names, and who may serve them.
 
 use super::Checker;
-use crate::checked::{Route, ServiceInfo, SteeredName, Zone};
+use crate::checked::{Binding, Route, ServiceInfo, SteeredName, Zone};
 use crate::de::{Names, Written, given};
 use crate::problem::Place;
 use crate::spec::{self, WhenExhausted, defaults};
@@ -164,28 +164,10 @@ impl Checker<'_> {
     }
 
     fn steered_names(&mut self, service: ServiceId, dns: &spec::ServiceDns, taken: &mut Taken) {
-        let https = given(&dns.https).map(|(https, _)| https);
-        let mut alpn = Vec::new();
-        for protocol in https.and_then(|h| h.alpn.get()).into_iter().flatten() {
-            let Some(text) = protocol.get() else { continue };
-            if text.is_empty() || text.len() > 255 || !text.is_ascii() {
-                self.findings
-                    .error(
-                        "invalid_value",
-                        protocol.place,
-                        "this is no ALPN protocol name",
-                    )
-                    .hint("such as h2 or http/1.1");
-            }
-            alpn.push(text.clone());
-        }
-        if let Some(https) = https
-            && https.alpn.get().is_some_and(Vec::is_empty)
-        {
-            self.findings
-                .error("empty", https.alpn.place, "no protocol is offered")
-                .hint("such as alpn: [h2, http/1.1]");
-        }
+        let https =
+            given(&dns.https).map(|(https, _)| self.binding(&https.alpn, &https.port, &None));
+        let svcb =
+            given(&dns.svcb).map(|(svcb, _)| self.binding(&svcb.alpn, &svcb.port, &svcb.doh_path));
         for item in dns.names.get().into_iter().flatten() {
             let Some(name) = item.get() else { continue };
             match taken.names.entry(name.0.clone()) {
@@ -207,7 +189,8 @@ impl Checker<'_> {
             self.steered.push(SteeredName {
                 name,
                 service,
-                alpn: alpn.clone(),
+                https: https.clone(),
+                svcb: svcb.clone(),
                 place: item.place,
             });
         }
@@ -216,6 +199,45 @@ impl Checker<'_> {
                 .error("empty", dns.names.place, "no DNS name is given")
                 .hint("name one, or leave `dns` out");
         }
+    }
+
+    /// What an HTTPS or SVCB record offers.
+    fn binding(
+        &mut self,
+        alpn: &Written<Vec<Written<String>>>,
+        port: &Option<Written<u16>>,
+        doh_path: &Option<Written<String>>,
+    ) -> Binding {
+        let mut offered = Binding::default();
+        for protocol in alpn.get().into_iter().flatten() {
+            let Some(text) = protocol.get() else { continue };
+            if text.is_empty() || text.len() > 255 || !text.is_ascii() {
+                self.findings
+                    .error(
+                        "invalid_value",
+                        protocol.place,
+                        "this is no ALPN protocol name",
+                    )
+                    .hint("such as h2 or http/1.1");
+            }
+            offered.alpn.push(text.clone());
+        }
+        if alpn.get().is_some_and(Vec::is_empty) {
+            self.findings
+                .error("empty", alpn.place, "no protocol is offered")
+                .hint("such as alpn: [h2, http/1.1]");
+        }
+        offered.port = given(port).map(|(port, _)| *port);
+        if let Some((path, place)) = given(doh_path) {
+            // RFC 9461 §5: a relative template with the variable `dns`.
+            if !path.starts_with('/') || !path.contains("{?dns}") {
+                self.findings
+                    .error("invalid_value", place, "this is no path of DNS over HTTPS")
+                    .hint("such as /dns-query{?dns}");
+            }
+            offered.doh_path = Some(path.clone());
+        }
+        offered
     }
 
     fn route(

@@ -85,6 +85,8 @@ pub struct ServiceDns {
     pub policy: Option<W<Policy>>,
     /// What an HTTPS record (RFC 9460) offers; without it there is none.
     pub https: Option<W<HttpsRecord>>,
+    /// What an SVCB record (RFC 9460) offers, for names such as _dns.example.com; without it there is none.
+    pub svcb: Option<W<SvcbRecord>>,
 }
 
 /// What an HTTPS record offers.
@@ -93,6 +95,20 @@ pub struct ServiceDns {
 pub struct HttpsRecord {
     /// Protocols by their ALPN names, such as h2 and http/1.1.
     pub alpn: W<Vec<W<String>>>,
+    /// The port, where it is not 443.
+    pub port: Option<W<u16>>,
+}
+
+/// What an SVCB record offers.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SvcbRecord {
+    /// Protocols by their ALPN names, such as dot and h2.
+    pub alpn: W<Vec<W<String>>>,
+    /// The port, where it is not the one of the protocol.
+    pub port: Option<W<u16>>,
+    /// The path of DNS over HTTPS (RFC 9461 §5), such as /dns-query{?dns}.
+    pub doh_path: Option<W<String>>,
 }
 
 /// A service over HTTP.

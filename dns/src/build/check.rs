@@ -172,7 +172,7 @@ impl<'a> Checker<'a> {
         let name = Shown(node.name);
         for set in node.sets() {
             let decided = matches!(set.rtype, RType::A | RType::AAAA | RType::CNAME)
-                || (set.rtype == RType::HTTPS && !decides.alpn.is_empty());
+                || decides.params(set.rtype).is_some();
             if decided {
                 let message = format!(
                     "{name} is steered and also has static {} records",

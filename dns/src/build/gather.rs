@@ -8,8 +8,8 @@ use super::{
     ZoneProblem, ZoneSpec, overlay, suffixes,
 };
 use crate::master::{self, At, Record, Sink, Text, svcb};
-use crate::store::Steered;
-use crate::zone::SoaSpec;
+use crate::store::{Params, Steered};
+use crate::zone::{Binding, SoaSpec};
 use std::sync::Arc;
 
 /// A steered name of a zone.
@@ -177,10 +177,11 @@ fn home(by_apex: &HashMap<&[u8], usize>, steered: &SteeredName) -> Result<(usize
         let message = format!("`{}` is not a domain name: {error}", steered.name);
         (message, None)
     })?;
-    let alpn = svcb::alpn(steered.alpn.iter().map(String::as_bytes)).ok_or_else(|| {
-        let message = "a protocol of its alpn is empty or too long".to_owned();
-        (message, None)
-    })?;
+    let params = |offered: &Option<Binding>| match offered {
+        Some(offered) => params(offered).map(|params| Some(Box::new(params))),
+        None => Ok(None),
+    };
+    let (https, svcb) = (params(&steered.https)?, params(&steered.svcb)?);
     let zone = suffixes(name.as_wire()).find_map(|suffix| by_apex.get(suffix));
     let zone = *zone.ok_or_else(|| {
         let hint = "add the zone it belongs to under `zones`, or remove the name";
@@ -188,7 +189,8 @@ fn home(by_apex: &HashMap<&[u8], usize>, steered: &SteeredName) -> Result<(usize
     })?;
     let decides = Steered {
         service: steered.service,
-        alpn: alpn.into_boxed_slice(),
+        https,
+        svcb,
         hostnames: steered.hostnames,
     };
     let home = Home {
@@ -197,4 +199,26 @@ fn home(by_apex: &HashMap<&[u8], usize>, steered: &SteeredName) -> Result<(usize
         place: steered.place.clone(),
     };
     Ok((zone, home))
+}
+
+/// What is offered, in wire form, in the order of the keys with the address hints between (RFC 9460 §2.2).
+fn params(offered: &Binding) -> Result<Params, Homeless> {
+    let alpn = svcb::alpn(offered.alpn.iter().map(String::as_bytes)).ok_or_else(|| {
+        let message = "a protocol of its alpn is empty or too long".to_owned();
+        (message, None)
+    })?;
+    let (mut before, mut behind) = (Vec::new(), Vec::new());
+    if !alpn.is_empty() {
+        svcb::push(&mut before, svcb::ALPN, &alpn);
+    }
+    if let Some(port) = offered.port {
+        svcb::push(&mut before, svcb::PORT, &port.to_be_bytes());
+    }
+    if let Some(path) = &offered.doh_path {
+        svcb::push(&mut behind, svcb::DOHPATH, path.as_bytes());
+    }
+    Ok(Params {
+        before: before.into_boxed_slice(),
+        behind: behind.into_boxed_slice(),
+    })
 }

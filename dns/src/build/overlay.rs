@@ -25,9 +25,10 @@ pub(super) fn settle(heap: &mut Heap<'_, '_>) {
             STEERED => {
                 let decides = heap.steered.get(raw.data as usize);
                 here.types.extend([RType::A, RType::AAAA, RType::CNAME]);
-                if decides.is_some_and(|decides| !decides.alpn.is_empty()) {
-                    here.types.push(RType::HTTPS);
-                }
+                let made =
+                    |rtype: &RType| decides.is_some_and(|decides| decides.params(*rtype).is_some());
+                let bindings = [RType::HTTPS, RType::SVCB];
+                here.types.extend(bindings.into_iter().filter(made));
                 here.all |= decides.is_some_and(|decides| decides.hostnames);
             }
             // RFC 2181 §10.1: a CNAME is alone.

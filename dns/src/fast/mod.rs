@@ -24,7 +24,7 @@ use crate::query::{Arrival, HEADER, IN, Rcode, Transport, flags};
 use crate::respond::{Decided, MIN_PAYLOAD, Outcome, Rules, Summary};
 use crate::rtype::RType;
 use crate::steer;
-use crate::store::{Found, Node, RrSet, Steered, Zone, Zones};
+use crate::store::{Found, Node, Params, RrSet, Steered, Zone, Zones};
 use asked::{Asked, Edns};
 use std::net::IpAddr;
 use steering::{Client, Family, Located, Snapshot};
@@ -124,7 +124,7 @@ fn content<'a>(node: Node<'a>, rtype: RType) -> Option<Content<'a>> {
             _ if steered.hostnames => return None,
             RType::A => Some(Some(Family::V4)),
             RType::AAAA => Some(Some(Family::V6)),
-            RType::HTTPS if !steered.alpn.is_empty() => Some(None),
+            _ if steered.params(rtype).is_some() => Some(None),
             _ => None,
         };
         if let Some(family) = family {
@@ -262,7 +262,7 @@ impl Reply<'_> {
                     self.record(&fixed, &address.octets());
                 }
             }
-            None => self.https(&decision, &steered.alpn)?,
+            None => self.binding(&decision, steered.params(asked.rtype)?)?,
         }
         if self.answers == 0 {
             self.ede = steer::ede(decision.reason);
@@ -279,12 +279,12 @@ impl Reply<'_> {
         self.answers += 1;
     }
 
-    fn https(&mut self, decision: &steering::Decision, alpn: &[u8]) -> Option<()> {
+    fn binding(&mut self, decision: &steering::Decision, params: &Params) -> Option<()> {
         let begin = self.out.len();
         self.out
-            .extend_from_slice(&fixed(RType::HTTPS, decision.ttl, 0));
+            .extend_from_slice(&fixed(self.asked.rtype, decision.ttl, 0));
         let data = self.out.len();
-        if !steer::https(self.snapshot, decision, alpn, self.out) {
+        if !steer::binding(self.snapshot, decision, params, self.out) {
             self.out.truncate(begin);
             return Some(());
         }

@@ -14,13 +14,15 @@ const MANDATORY: u16 = 0;
 /// `alpn` (RFC 9460 §7.1).
 pub(crate) const ALPN: u16 = 1;
 const NO_DEFAULT_ALPN: u16 = 2;
-const PORT: u16 = 3;
+/// `port` (RFC 9460 §7.2).
+pub(crate) const PORT: u16 = 3;
 /// `ipv4hint` (RFC 9460 §7.3).
 pub(crate) const IPV4HINT: u16 = 4;
 const ECH: u16 = 5;
 /// `ipv6hint` (RFC 9460 §7.3).
 pub(crate) const IPV6HINT: u16 = 6;
-const DOHPATH: u16 = 7;
+/// `dohpath` (RFC 9461 §5).
+pub(crate) const DOHPATH: u16 = 7;
 const OHTTP: u16 = 8;
 const TLS_SUPPORTED_GROUPS: u16 = 9;
 

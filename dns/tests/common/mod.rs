@@ -3,7 +3,7 @@
 
 #![allow(dead_code)] // each test file uses a part of it
 
-use dns::{Rules, SoaSpec, SteeredName, Transport, ZoneSpec, Zones};
+use dns::{Binding, Rules, SoaSpec, SteeredName, Transport, ZoneSpec, Zones};
 use hickory_proto::op::Message;
 use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::opt::EdnsOption;
@@ -200,6 +200,14 @@ fn table(zones: Zones, rules: Rules) -> Table {
     Table::compile(spec).expect("a table")
 }
 
+/// A record that offers these protocols.
+pub fn offering(alpn: &[&str]) -> Binding {
+    Binding {
+        alpn: alpn.iter().map(|name| (*name).to_owned()).collect(),
+        ..Binding::default()
+    }
+}
+
 pub fn steered() -> Vec<SteeredName> {
     let names = STEERED
         .iter()
@@ -207,11 +215,8 @@ pub fn steered() -> Vec<SteeredName> {
         .map(|(i, (service, name))| SteeredName {
             name: (*name).to_owned(),
             service: ServiceId(i as u32),
-            alpn: if *service == "geo" {
-                vec!["h2".to_owned(), "http/1.1".to_owned()]
-            } else {
-                Vec::new()
-            },
+            https: (*service == "geo").then(|| offering(&["h2", "http/1.1"])),
+            svcb: None,
             hostnames: *service == "named",
             place: format!("services.{service}.dns.names[0]").into(),
         });
@@ -269,7 +274,7 @@ fn zones() -> Zones {
     let mut names = steered();
     names.push(SteeredName {
         name: "Second.test.".to_owned(),
-        alpn: Vec::new(),
+        https: None,
         ..names[0].clone()
     });
     Zones::build(vec![zone("example", ZONE), second], names).expect("zones")

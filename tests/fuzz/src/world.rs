@@ -79,11 +79,20 @@ pub fn zones(
     let steered = checked.steered.iter().map(|name| dns::SteeredName {
         name: name.name.clone(),
         service: name.service,
-        alpn: name.alpn.clone(),
+        https: name.https.as_ref().map(binding),
+        svcb: name.svcb.as_ref().map(binding),
         hostnames: publishes_names(table, name.service),
         place: "fuzz".into(),
     });
     dns::Zones::build(zones.collect(), steered.collect())
+}
+
+fn binding(offered: &config::checked::Binding) -> dns::Binding {
+    dns::Binding {
+        alpn: offered.alpn.clone(),
+        port: offered.port,
+        doh_path: offered.doh_path.clone(),
+    }
 }
 
 /// Whether a service can be answered by a CNAME.
