@@ -18,7 +18,8 @@ fn found(text: &str, severity: Severity) -> Vec<String> {
     let steered = SteeredName {
         name: "api.example".to_owned(),
         service: ServiceId(0),
-        alpn: Vec::new(),
+        https: None,
+        svcb: None,
         hostnames: false,
         place: "services.api.dns.names[0]".into(),
     };

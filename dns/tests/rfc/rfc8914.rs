@@ -11,7 +11,7 @@ fn rfc8914_4_every_refusal_has_its_reason() {
         (
             "example. AXFR",
             "REFUSED",
-            "ede 21 this zone is not transferred to you",
+            "ede 18 this zone is not transferred to you",
         ),
         ("example. MAILB", "NOTIMP", "ede 21 this query type"),
         ("example. OPT", "FORMERR", "ede 0 not a type to ask for"),

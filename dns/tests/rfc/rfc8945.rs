@@ -2,7 +2,6 @@
 
 use crate::Setting;
 use crate::common::{opt, packet, show, world};
-use dns::{Deferred, Outcome, respond_or_defer};
 
 /// A TSIG record of the key `k.`.
 fn tsig() -> Vec<u8> {
@@ -35,41 +34,4 @@ fn rfc8945_5_1_it_must_be_the_last_record() {
         let response = Setting::default().send(&world(), &with("mail.example. A", &records));
         assert_eq!(show(&response)[0], "FORMERR");
     }
-}
-
-#[test]
-fn what_is_for_others_is_left_to_them_untouched() {
-    let world = world();
-    let setting = Setting::default();
-    let defer = |packet: &[u8]| {
-        let mut out = b"before".to_vec();
-        let outcome = respond_or_defer(
-            &world,
-            packet,
-            &setting.arrival,
-            &setting.rules,
-            |_, _, _| 7,
-            &mut out,
-        );
-        assert_eq!(outcome.is_err(), out == b"before", "nothing written");
-        outcome
-    };
-    let signed = with("mail.example. A", &[opt(1232, [0; 4], &[]), tsig()]);
-    let at = signed.len() - tsig().len();
-    assert_eq!(defer(&signed), Err(Deferred::Signed { at }));
-    let mut notify = packet("example. SOA", None);
-    notify[2] = 4 << 3;
-    assert_eq!(defer(&notify), Err(Deferred::Notify));
-    assert_eq!(
-        defer(&packet("example. AXFR", None)),
-        Err(Deferred::Transfer)
-    );
-    assert_eq!(
-        defer(&packet("example. IXFR", None)),
-        Err(Deferred::Transfer)
-    );
-    assert!(matches!(
-        defer(&packet("mail.example. A", None)),
-        Ok(Outcome::Answered(_))
-    ));
 }
