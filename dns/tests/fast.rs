@@ -194,7 +194,7 @@ fn question(
 
 /// As in a batch, of which the packets with even draws are looked up ahead.
 fn given(snapshot: &Snapshot, packet: &[u8], rules: &Rules, fresh: u64) -> Given {
-    let ahead = dns::fast::ahead(snapshot, packet, rules).filter(|_| fresh % 2 == 0);
+    let ahead = dns::fast::ahead(snapshot, packet, rules).filter(|_| fresh.is_multiple_of(2));
     Given { fresh, ahead }
 }
 

@@ -155,7 +155,7 @@ mod tests {
             "key \"xfr\" {\n\talgorithm hmac-sha512;\n\tsecret \"c2VjcmV0c2VjcmV0c2VjcmV0\";\n};\n",
             "# made by keymgr\nkey xfr { algorithm hmac-sha512; secret c2VjcmV0c2VjcmV0c2VjcmV0; };",
         ] {
-            let key = read_key(text).ok().expect(text);
+            let key = read_key(text).expect(text);
             assert_eq!(key.name.as_deref(), Some("xfr"));
             assert_eq!(key.algorithm, Some(Algorithm::HmacSha512));
             assert_eq!(key.secret, b"secretsecretsecret");

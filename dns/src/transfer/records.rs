@@ -129,9 +129,12 @@ fn called(record: &OwnedRecord) -> String {
     format!("{} {}", record.owner, record.rtype)
 }
 
+/// A record but for its TTL: owner, type, RDATA.
+type Key = (Box<[u8]>, RType, Box<[u8]>);
+
 /// What leads from `old` to `new`; both with the SOA that `from` and `to` are the versions of.
 pub fn difference(old: &[OwnedRecord], new: &[OwnedRecord], from: u32, to: u32) -> Delta {
-    let ttls = |records: &[OwnedRecord]| -> HashMap<(Box<[u8]>, RType, Box<[u8]>), u32> {
+    let ttls = |records: &[OwnedRecord]| -> HashMap<Key, u32> {
         records
             .iter()
             .map(|record| {
