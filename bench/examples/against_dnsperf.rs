@@ -121,6 +121,7 @@ fn dnsperf(
     let mode = match options.transport {
         Transport::Udp => "udp",
         Transport::Tcp { .. } => "tcp",
+        Transport::Dot { .. } => "dot",
     };
     let command = format!(
         "-c {PROCESSOR} dnsperf -s {} -p {} -m {mode} -l {seconds} -q {in_flight} -c {sockets} -T 1 -d",

@@ -193,6 +193,41 @@ fn certificates_are_reloaded_and_bad_ones_refused() {
     );
 }
 
+#[test]
+fn the_bench_asks_over_tls() {
+    let certificate = Certificate::new();
+    let text = config(&certificate, "");
+    let pop = Pop::start(&text);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rhumb.yaml");
+    fs::write(&file, text).expect("a file");
+    for connections in [["--connections", "4"], ["--per-connection", "3"]] {
+        let asked = Command::new(env!("CARGO_BIN_EXE_rhumb"))
+            .args(["bench", "dns", "--transport", "dot", "--json"])
+            .args(["--server", &pop.places.https.to_string()])
+            .args(["--duration", "1s", "--rate", "200", "--config"])
+            .arg(&file)
+            .args(connections)
+            .output()
+            .expect("the bench runs");
+        let text = String::from_utf8_lossy(&asked.stdout);
+        let errors = String::from_utf8_lossy(&asked.stderr);
+        assert!(asked.status.success(), "{connections:?}:\n{text}\n{errors}");
+        assert!(text.contains("DoT"), "{text}");
+    }
+    let metrics = pop.admin("/metrics").body;
+    let metrics = String::from_utf8_lossy(&metrics).into_owned();
+    let counted = |name: &str| {
+        let mut lines = metrics.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name));
+        line.and_then(|value| value.trim().parse::<f64>().ok())
+    };
+    let queries = counted("rhumb_dns_queries_total{transport=\"dot\"}");
+    assert!(queries.is_some_and(|count| count >= 400.0), "{metrics}");
+    let connections = counted("rhumb_dns_connections_accepted_total{transport=\"dot\"}");
+    assert!(connections.is_some_and(|count| count >= 60.0), "{metrics}");
+}
+
 /// HAProxy with a config of its own, killed by its process id when dropped.
 struct Haproxy {
     child: Child,

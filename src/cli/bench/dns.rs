@@ -26,10 +26,10 @@ pub struct Args {
     /// Over what
     #[arg(long, value_enum, default_value = "udp")]
     transport: Over,
-    /// Connections over TCP
+    /// Connections over TCP or TLS
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     connections: u32,
-    /// Questions on a TCP connection before it is closed and made anew; as many as the server likes when
+    /// Questions on a connection before it is closed and made anew; as many as the server likes when
     /// left out
     #[arg(long, value_name = "N")]
     per_connection: Option<NonZeroU32>,
@@ -53,6 +53,8 @@ pub struct Args {
 enum Over {
     Udp,
     Tcp,
+    /// TCP within TLS, whatever the certificate
+    Dot,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -87,6 +89,7 @@ pub fn run(args: &Args) -> u8 {
     let over = match args.transport {
         Over::Udp => "UDP",
         Over::Tcp => "TCP",
+        Over::Dot => "DoT",
     };
     let asked = reports::Asked {
         server: args.server.to_string(),
@@ -102,6 +105,10 @@ impl Args {
             transport: match self.transport {
                 Over::Udp => Transport::Udp,
                 Over::Tcp => Transport::Tcp {
+                    connections: self.connections as usize,
+                    queries: self.per_connection,
+                },
+                Over::Dot => Transport::Dot {
                     connections: self.connections as usize,
                     queries: self.per_connection,
                 },

@@ -1,15 +1,18 @@
-//! One TCP connection to the server: questions go out framed by their length and without waiting for the
+//! One TCP connection to the server, plain or with TLS: questions go out framed by their length and without waiting for the
 //! answers before them (RFC 7766 §6.2.1.1, §8). It is made when the first question is put in, made anew
 //! when it ends, and never blocks. It records nothing.
 
 use super::flight::{Asked, Flight};
 use super::query::{LONGEST, Questions};
+use super::wire::Wire;
 use crate::generate::pace::Nanos;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustls::ClientConfig;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// Octets read at first; a longer answer makes more room, up to the longest there can be.
 const INPUT: usize = 4096;
@@ -18,7 +21,9 @@ const PAUSE: Nanos = 10_000_000;
 
 /// A connection, now or later.
 pub struct Link {
-    stream: Option<TcpStream>,
+    stream: Option<Wire>,
+    /// How it is secured.
+    tls: Option<Arc<ClientConfig>>,
     connected: bool,
     flight: Flight,
     /// Questions in flight at most.
@@ -47,9 +52,10 @@ pub enum End {
 
 impl Link {
     /// For `room` questions in flight.
-    pub fn new(room: usize, limit: Option<NonZeroU32>) -> Self {
+    pub fn new(room: usize, limit: Option<NonZeroU32>, tls: Option<Arc<ClientConfig>>) -> Self {
         Self {
             stream: None,
+            tls,
             connected: false,
             flight: Flight::new(room),
             room,
@@ -104,7 +110,7 @@ impl Link {
         token: Token,
     ) -> io::Result<Result<(), End>> {
         if self.stream.is_none() {
-            match connecting(server, registry, token) {
+            match connecting(server, registry, token, self.tls.as_ref()) {
                 Ok(stream) => self.stream = Some(stream),
                 Err(error) if is_exhaustion(&error) => return Err(error),
                 Err(_) => return Ok(Err(End::NotConnected)),
@@ -125,10 +131,10 @@ impl Link {
             return Ok(());
         };
         if !self.connected {
-            if matches!(stream.take_error(), Ok(Some(_)) | Err(_)) {
+            if matches!(stream.tcp().take_error(), Ok(Some(_)) | Err(_)) {
                 return Err(End::NotConnected);
             }
-            if stream.peer_addr().is_err() {
+            if stream.tcp().peer_addr().is_err() {
                 return Ok(());
             }
             self.connected = true;
@@ -179,6 +185,8 @@ impl Link {
         let Some(stream) = &mut self.stream else {
             return Ok(());
         };
+        // What TLS holds may be older than what is in `out`.
+        stream.push().map_err(|_| End::Broken)?;
         while self.written < self.out.len() {
             match stream.write(&self.out[self.written..]) {
                 Ok(0) => return Err(End::Broken),
@@ -199,6 +207,7 @@ impl Link {
                 return Ok(());
             };
             let room = self.input.len() - self.filled;
+            let is_secured = stream.is_secured();
             match stream.read(&mut self.input[self.filled..]) {
                 Ok(0) => return Err(End::Broken),
                 Ok(n) => {
@@ -207,7 +216,7 @@ impl Link {
                     self.close_if_used_up();
                     // Less than there was room for: there was no more (epoll(7), question 9), but
                     // perhaps the end, which is not told twice.
-                    if n < room && !closed {
+                    if n < room && !closed && !is_secured {
                         return Ok(());
                     }
                 }
@@ -243,12 +252,17 @@ impl Link {
     }
 }
 
-fn connecting(server: SocketAddr, registry: &Registry, token: Token) -> io::Result<TcpStream> {
+fn connecting(
+    server: SocketAddr,
+    registry: &Registry,
+    token: Token,
+    tls: Option<&Arc<ClientConfig>>,
+) -> io::Result<Wire> {
     let mut stream = TcpStream::connect(server)?;
     // Only a matter of speed; the connection works without.
     let _ = stream.set_nodelay(true);
     registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-    Ok(stream)
+    Wire::new(stream, server, tls)
 }
 
 /// No file descriptor left, for this process or for all.

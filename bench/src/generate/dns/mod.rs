@@ -27,6 +27,7 @@ mod rest;
 mod tally;
 mod tcp;
 mod udp;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -85,6 +86,13 @@ pub enum Transport {
     Udp,
     /// Connections, with questions one after the other before their answers (RFC 7766 §6.2.1.1).
     Tcp {
+        /// Connections at a time, all threads together; at least one a thread.
+        connections: usize,
+        /// Questions before a connection is closed and made anew; `None` for as long as the server likes.
+        queries: Option<NonZeroU32>,
+    },
+    /// The same within TLS (RFC 7858). Any certificate is believed, and each connection has a whole handshake.
+    Dot {
         /// Connections at a time, all threads together; at least one a thread.
         connections: usize,
         /// Questions before a connection is closed and made anew; `None` for as long as the server likes.
@@ -170,12 +178,20 @@ fn ask(
         load,
         live,
     };
+    let tls = match options.transport {
+        Transport::Dot { .. } => Some(wire::dot()?),
+        Transport::Udp | Transport::Tcp { .. } => None,
+    };
     let measured = threads::run(load, live, |seat| match options.transport {
         Transport::Udp => udp::work(plan, seat),
         Transport::Tcp {
             connections,
             queries,
-        } => tcp::work(plan, connections, queries, seat),
+        }
+        | Transport::Dot {
+            connections,
+            queries,
+        } => tcp::work(plan, connections, queries, tls.clone(), seat),
     })?;
     let measured = Measured {
         answers_a_draw: options.types.numbers().len() as u32,

@@ -1,4 +1,4 @@
-//! The TCP engine: one loop a thread over its connections. Questions of one turn that go to the same
+//! The TCP engine, plain or with TLS: one loop a thread over its connections. Questions of one turn that go to the same
 //! connection leave in one write, and what came is read in one read. It waits only where there is
 //! nothing to do.
 
@@ -16,8 +16,10 @@ use mio::{Events, Poll, Token};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
+use rustls::ClientConfig;
 use std::num::NonZeroU32;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Questions that an open loop has in flight on one connection, at most.
@@ -36,12 +38,13 @@ pub fn work<'a>(
     plan: Plan<'a>,
     connections: usize,
     queries: Option<NonZeroU32>,
+    tls: Option<Arc<ClientConfig>>,
     seat: Seat,
 ) -> Result<Share<'a>, GenerateError> {
     let poll = Poll::new().map_err(GenerateError::Wait)?;
     let mut events = Events::with_capacity(EVENTS);
     let connections = seat.share_of(connections).max(1);
-    let mut engine = Engine::new(plan, seat, poll, connections, queries);
+    let mut engine = Engine::new(plan, seat, poll, connections, queries, tls);
     while engine.turn(&mut events)? {}
     Ok(engine.tally.share(engine.schedule.as_ref()))
 }
@@ -67,6 +70,7 @@ impl<'a> Engine<'a> {
         poll: Poll,
         connections: usize,
         queries: Option<NonZeroU32>,
+        tls: Option<Arc<ClientConfig>>,
     ) -> Self {
         let room = |index| match plan.load.pace {
             Pace::Open { .. } => PIPELINE,
@@ -86,7 +90,7 @@ impl<'a> Engine<'a> {
             schedule: open.then(|| Schedule::new(plan.live, seat.index, seat.threads)),
             poll,
             links: (0..connections)
-                .map(|i| Link::new(room(i), queries))
+                .map(|i| Link::new(room(i), queries, tls.clone()))
                 .collect(),
             turn: 0,
             swept: None,

@@ -20,6 +20,7 @@ mod request;
 mod tally;
 mod tls;
 
+pub(in crate::generate) use tls::client_config;
 pub use tls::{Tls, Verify};
 
 use super::GenerateError;

@@ -44,7 +44,7 @@ pub enum Verify {
 ///
 /// # Errors
 /// When there is no usable authority.
-pub(super) fn client_config(
+pub(in crate::generate) fn client_config(
     tls: &Tls,
     version: Version,
 ) -> Result<Arc<ClientConfig>, GenerateError> {
