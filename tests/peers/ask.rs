@@ -27,8 +27,8 @@ pub struct Question {
     pub over: Over,
     /// DO (RFC 3225).
     pub dnssec: bool,
-    /// RD.
-    pub recursion: bool,
+    /// RD, and further header flags with it: AD, CD and the one that must be zero.
+    pub flags: u16,
     /// Client subnet: the address, cut to so many bits (RFC 7871).
     pub subnet: Option<(IpAddr, u8)>,
 }
@@ -41,7 +41,7 @@ impl Question {
             rtype,
             over,
             dnssec: false,
-            recursion: false,
+            flags: 0,
             subnet: None,
         }
     }
@@ -53,8 +53,7 @@ impl Question {
             Over::Tcp => Some(1232),
         };
         let mut out = Vec::new();
-        let flags = if self.recursion { 0x0100 } else { 0 };
-        for word in [id, flags, 1, 0, 0, u16::from(payload.is_some())] {
+        for word in [id, self.flags, 1, 0, 0, u16::from(payload.is_some())] {
             out.extend(u16::to_be_bytes(word));
         }
         out.extend(self.name.wire());

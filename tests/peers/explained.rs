@@ -23,6 +23,7 @@ pub struct Explained {
     pub bend: fn(&Case<'_>, &mut Message, &mut Message) -> bool,
 }
 
+const CD: u16 = 0x0010;
 const SERVFAIL: u16 = 2;
 const YXDOMAIN: u16 = 6;
 /// How many aliases we follow; the last one's target is not looked at.
@@ -32,6 +33,11 @@ const KNOTS_CHAIN: usize = 5;
 const BINDS_CHAIN: usize = 12;
 
 pub const EXPLAINED: &[Explained] = &[
+    Explained {
+        why: "RFC 4035 §3 has CD copied, §3.1.6 lets authoritative answers clear it: we copy it, these clear it",
+        whose: &[Who::Knot, Who::Nsd],
+        bend: checking_disabled,
+    },
     Explained {
         why: "RFC 8482 §4.2: ANY is answered with HINFO here; the others answer with one set or all",
         whose: &[Who::Knot, Who::Nsd, Who::Bind],
@@ -103,6 +109,14 @@ pub const EXPLAINED: &[Explained] = &[
         bend: zero_ttl,
     },
 ];
+
+fn checking_disabled(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
+    let explained = case.question.flags & ours.flags & CD != 0 && !theirs.is(CD);
+    if explained {
+        ours.flags &= !CD;
+    }
+    explained
+}
 
 fn any(case: &Case<'_>, ours: &mut Message, theirs: &mut Message) -> bool {
     let minimal = |one: &&crate::message::Record| one.data == b"\x07RFC8482\0";

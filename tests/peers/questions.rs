@@ -51,6 +51,9 @@ const BELOW: [&[u8]; 8] = [
     b"mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm",
 ];
 
+/// RD, AD, CD, the reserved bit, and all together.
+const FLAGS: [u16; 6] = [0x0100, 0x0100, 0x0020, 0x0010, 0x0040, 0x0170];
+
 /// This many of them.
 pub fn questions(world: &World, chance: &mut Chance, count: usize) -> Vec<Question> {
     let mut all = Vec::with_capacity(count);
@@ -109,7 +112,11 @@ fn question(name: Name, chance: &mut Chance) -> Question {
         rtype: rtype(*chance.pick(&ASKED)),
         over,
         dnssec: chance.percent(25),
-        recursion: chance.percent(30),
+        flags: if chance.percent(30) {
+            *chance.pick(&FLAGS)
+        } else {
+            0
+        },
         subnet: None,
     }
 }

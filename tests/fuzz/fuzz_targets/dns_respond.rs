@@ -6,7 +6,8 @@
 #![no_main]
 
 use dns::{
-    Answer, Arrival, Cookies, Ecs, Identity, Outcome, Query, Rules, Secret, Summary, Transport,
+    Answer, Arrival, Cookies, Ecs, Identity, Outcome, Query, Rcode, Rules, Secret, Summary,
+    Transport,
 };
 use libfuzzer_sys::fuzz_target;
 use std::net::IpAddr;
@@ -100,10 +101,26 @@ fuzz_target!(|data: &[u8]| {
         }
         Outcome::Answered(summary) => {
             let use_ecs = scene.rules.client_subnet;
-            let query = Query::read(packet, scene.peer, scene.transport, use_ecs)
-                .expect("what is answered can be read");
+            let read = Query::read(packet, scene.peer, scene.transport, use_ecs);
+            let Some(query) = read else {
+                // Tools look at every cookie; a server that has none set does not (RFC 7873 §5.2.1).
+                assert!(
+                    scene.rules.cookies.is_none(),
+                    "what is answered can be read"
+                );
+                return;
+            };
             fuzz::well_formed(packet, response, scene.limit(Some(&query)));
             assert_eq!(response[2] & 0x02 != 0, summary.truncated, "TC says so");
+            // RFC 7873 §5.2.3: whoever brings no good cookie is told so, whatever was asked.
+            if summary.rcode == Rcode::BadCookie {
+                let is_required = scene.rules.cookies.as_ref().is_some_and(|set| set.require);
+                assert!(
+                    is_required && scene.transport == Transport::Udp,
+                    "only then"
+                );
+                return;
+            }
             let answer = dns::answer(scene.snapshot, &query, scene.draw);
             let told = Summary::new(query.rtype, summary.cookie, &answer, summary.truncated);
             assert_eq!(*summary, told, "what is counted is what was answered");
