@@ -59,6 +59,11 @@ fn what_is_likely_wrong_is_a_warning() {
                 &[],
             ),
             ("m MX 10 api\n", &[]),
+            (
+                "a CNAME b\nb CNAME c\nc CNAME a",
+                &["a.example.: its CNAME leads back to itself (let one of them lead to addresses)"],
+            ),
+            ("a CNAME a", &["a.example.: its CNAME leads back to itself"]),
             ("*.w A 192.0.2.1\nm MX 10 x.w\n", &[]),
             ("_dmarc TXT x\n_sip._tcp SRV 1 2 3 ns1\n", &[]),
             (

@@ -31,9 +31,9 @@ fn fifty_thousand_networks_get_the_answer_of_gdnsd_and_a_scope_that_is_true() {
     let mut chance = Chance::new(seed);
     let geo = geoip::embedded();
     let asked = questions(&geo, &mut chance);
-    let apex = Name::plain("geo.test");
-    let peer = Running::configured(Who::Gdnsd, &apex, |folder, at| gdnsd(folder, at, &geo));
-    let rhumb = Running::configured(Who::Rhumb, &apex, rhumb);
+    let apexes = [Name::plain("geo.test")];
+    let peer = Running::configured(Who::Gdnsd, &apexes, |folder, at| gdnsd(folder, at, &geo));
+    let rhumb = Running::configured(Who::Rhumb, &apexes, rhumb);
     let (mut peer, mut rhumb) = (Asker::new(peer.address), Asker::new(rhumb.address));
     let (mut alike, mut divided, mut wider, mut narrower) = (0, 0, 0, 0);
     let step = NETWORKS / SCOPES;

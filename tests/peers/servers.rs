@@ -4,7 +4,7 @@
 //! Started in the foreground in folders of their own and ended by their process ids.
 
 use crate::ask::{Asker, Over, Question};
-use crate::message::rtype;
+use crate::message::{AA, rtype};
 use crate::name::Name;
 use crate::zones::World;
 use bench::compare::{Launch, Programs, Server, path_of};
@@ -65,7 +65,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it with the zones of a world; waits until it answers for the first of them.
+    /// Starts it with the zones of a world; waits until it answers for all of them.
     pub fn start(who: Who, world: &World) -> Self {
         let configure = |folder: &Path, at: SocketAddr| {
             for (i, zone) in world.zones.iter().enumerate() {
@@ -79,19 +79,20 @@ impl Running {
                 Who::Gdnsd => Err("it is not asked about static zones".to_owned()),
             }
         };
-        Self::configured(who, &world.zones[0].apex, configure)
+        let apexes: Vec<Name> = world.zones.iter().map(|zone| zone.apex.clone()).collect();
+        Self::configured(who, &apexes, configure)
     }
 
     /// Starts it with what `configure` writes into its folder, which gives the arguments of its program; waits until it
-    /// answers for this zone.
+    /// answers for these zones.
     pub fn configured(
         who: Who,
-        apex: &Name,
+        apexes: &[Name],
         configure: impl Fn(&Path, SocketAddr) -> Result<Vec<String>, String>,
     ) -> Self {
         let mut why = String::new();
         for _ in 0..STARTS {
-            match Self::try_start(who, apex, &configure) {
+            match Self::try_start(who, apexes, &configure) {
                 Ok(running) => return running,
                 Err(error) => why = error,
             }
@@ -101,7 +102,7 @@ impl Running {
 
     fn try_start(
         who: Who,
-        apex: &Name,
+        apexes: &[Name],
         configure: &impl Fn(&Path, SocketAddr) -> Result<Vec<String>, String>,
     ) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -110,10 +111,13 @@ impl Running {
         let launch = Launch::new(&program, configure(folder.path(), address)?);
         let mut server =
             Server::start(&launch, folder.path(), None).map_err(|error| error.to_string())?;
-        let question = Question::new(apex.clone(), rtype("SOA"), Over::Udp(Some(512)));
         let ready = || {
             let mut asker = Asker::new(address);
-            asker.ask(&question).is_ok_and(|answer| answer.rcode == 0)
+            apexes.iter().all(|apex| {
+                let question = Question::new(apex.clone(), rtype("SOA"), Over::Udp(Some(512)));
+                let answer = asker.ask(&question);
+                answer.is_ok_and(|answer| answer.rcode == 0 && answer.is(AA))
+            })
         };
         server
             .wait_ready(PATIENCE, ready)

@@ -391,6 +391,8 @@ fn circles(drafts: &mut [Draft]) {
     };
     alias(0, "loop.one.test", "loop.two.test");
     alias(1, "loop.two.test", "loop.one.test");
+    alias(0, "tick.one.test", "tock.one.test");
+    alias(0, "tock.one.test", "tick.one.test");
     alias(0, "*.self.one.test", "x.self.one.test");
     alias(0, "*.grow.one.test", "x.y.grow.one.test");
     for length in [3, 6, 11, 13, 16, 17, 20] {
