@@ -194,7 +194,11 @@ fn question(
 
 /// As in a batch, of which the packets with even draws are looked up ahead.
 fn given(snapshot: &Snapshot, packet: &[u8], rules: &Rules, fresh: u64) -> Given {
-    let ahead = dns::fast::ahead(snapshot, packet, rules).filter(|_| fresh.is_multiple_of(2));
+    let mut ahead = [None];
+    if fresh.is_multiple_of(2) {
+        dns::fast::ahead(snapshot, [(0, packet)].into_iter(), rules, &mut ahead);
+    }
+    let [ahead] = ahead;
     Given { fresh, ahead }
 }
 

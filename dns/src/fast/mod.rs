@@ -26,8 +26,11 @@ use crate::rtype::RType;
 use crate::steer;
 use crate::store::{Found, Node, Params, RrSet, Steered, Zone, Zones};
 use asked::{Asked, Edns};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use steering::{Client, Family, Located, Snapshot};
+
+/// The most packets that are looked at ahead at a time.
+const MOST_AHEAD: usize = 64;
 
 /// What is known of one packet before it is answered.
 #[derive(Clone, Copy, Debug)]
@@ -38,24 +41,43 @@ pub struct Given {
     pub ahead: Option<Ahead>,
 }
 
-/// Where the client of one packet is, looked up ahead of its answer.
+/// Where the client of one packet is, looked up ahead of its answer: see [`ahead`].
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead {
     address: IpAddr,
     located: Located,
 }
 
-/// Looks up ahead where the client is that the client subnet option of a packet tells of, if a policy may ask.
+/// Looks up ahead where the clients are that the client subnet options of some packets tell of, if a policy
+/// may ask: by the packets' positions, for those before the end of `found`.
 ///
-/// Most of a lookup is waiting for memory. Done for all packets of a batch in a row, one lookup's wait is
-/// the next one's too; done one by one between whole answers, each waits alone.
-#[inline]
-pub fn ahead(snapshot: &Snapshot, packet: &[u8], rules: &Rules) -> Option<Ahead> {
-    let address = asked::subnet(packet, rules.heeds())?;
-    snapshot.table().by_place().then(|| Ahead {
-        address,
-        located: snapshot.locate(address),
-    })
+/// Most of a lookup is waiting for memory. Done for all packets of a batch together, they wait together; done
+/// one by one between whole answers, each waits alone.
+pub fn ahead<'p>(
+    snapshot: &Snapshot,
+    packets: impl Iterator<Item = (usize, &'p [u8])>,
+    rules: &Rules,
+    found: &mut [Option<Ahead>],
+) {
+    if !snapshot.table().by_place() {
+        return;
+    }
+    let told = packets.filter_map(|(i, packet)| Some((i, asked::subnet(packet, rules.heeds())?)));
+    let mut places = [0; MOST_AHEAD];
+    let mut addresses = [IpAddr::V4(Ipv4Addr::UNSPECIFIED); MOST_AHEAD];
+    let mut count = 0;
+    for ((i, address), (place, slot)) in told.zip(places.iter_mut().zip(&mut addresses)) {
+        (*place, *slot) = (i, address);
+        count += 1;
+    }
+    let addresses = addresses.get(..count).unwrap_or(&[]);
+    snapshot.geo().locate_all(addresses, |nth, located| {
+        let place = places.get(nth).and_then(|place| found.get_mut(*place));
+        if let (Some(place), Some(address)) = (place, addresses.get(nth)) {
+            let address = *address;
+            *place = Some(Ahead { address, located });
+        }
+    });
 }
 
 /// Answers one packet by appending the response to `out`, or leaves `out` as it is and gives `None`.

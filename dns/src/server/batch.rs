@@ -81,9 +81,13 @@ impl Shared {
 }
 
 impl Batch<'_> {
-    /// Looks up for a packet what takes long, to be given to its answer later.
-    pub(super) fn look_ahead(&self, packet: &[u8]) -> Option<Ahead> {
-        fast::ahead(self.snapshot, packet, self.rules)
+    /// Looks up for packets, by their positions, what takes long and can wait together: see [`fast::ahead`].
+    pub(super) fn look_ahead<'p>(
+        &self,
+        packets: impl Iterator<Item = (usize, &'p [u8])>,
+        found: &mut [Option<Ahead>],
+    ) {
+        fast::ahead(self.snapshot, packets, self.rules, found);
     }
 
     /// How packets are answered.

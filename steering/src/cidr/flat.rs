@@ -30,6 +30,10 @@ const SLOTTED: u32 = 1 << 30;
 const VALUE_BITS: u32 = 26;
 /// [`NONE`] in an entry, and the bound of all other values.
 const NO_VALUE: u32 = (1 << VALUE_BITS) - 1;
+/// The most addresses that memory is brought near for at a time.
+pub(super) const FETCHED: usize = 64;
+/// How many cells a line of the cache has.
+const LINE: usize = 32;
 /// How many cells are looked at at a time.
 const LANES: usize = 8;
 /// Marks a short entry (of a list in a table with few values) that is not a value.
@@ -230,6 +234,36 @@ impl Flat {
             node = entry;
             depth += 16;
         }
+    }
+
+    /// Has the memory brought near that looking these addresses up begins with, at most [`FETCHED`] of them.
+    ///
+    /// Nothing here has to be known before the next address's memory is asked for, so that all wait together;
+    /// in lookups one after the other a branch that was guessed wrong keeps each waiting for the one before.
+    #[inline]
+    pub fn fetch<K: Bits>(&self, addresses: &[K]) {
+        let mut nodes = [LEAF; FETCHED];
+        for (node, address) in nodes.iter_mut().zip(addresses) {
+            *node = self.tops.get(address.top()).copied().unwrap_or(LEAF);
+        }
+        for (node, address) in nodes.iter_mut().zip(addresses) {
+            if *node & (LEAF | SLOTTED) == SLOTTED {
+                let slots = self.cells.get((*node & !SLOTTED) as usize..);
+                let slot = 2 * usize::from(address.window(16) >> 8);
+                *node = slots
+                    .and_then(|slots| entry_at(slots, slot))
+                    .unwrap_or(LEAF);
+            }
+        }
+        let mut seen = 0;
+        for node in nodes.iter().filter(|node| **node & LEAF == 0) {
+            let list = *node as usize;
+            for cell in [list, list + LINE] {
+                seen ^= self.cells.get(cell).copied().unwrap_or(0);
+            }
+        }
+        // What was read means nothing, but has to be read.
+        std::hint::black_box(seen);
     }
 
     pub fn heap_bytes(&self) -> usize {

@@ -73,6 +73,14 @@ impl Partition {
         self.v6.find(address)
     }
 
+    /// Has the memory brought near that looking these addresses up begins with: IPv4 ones, IPv6 ones, both as
+    /// numbers. Of more than 64 of a family the rest is left out.
+    #[inline]
+    pub fn fetch(&self, v4: &[u32], v6: &[u128]) {
+        self.v4.fetch(v4);
+        self.v6.fetch(v6);
+    }
+
     /// Lays `over` upon `self`: where the two are cut differently, the result has both cuts, and
     /// `combine(below, above)` gives the value of each piece.
     pub fn overlay(&self, over: &Self, mut combine: impl FnMut(u32, u32) -> u32) -> Self {

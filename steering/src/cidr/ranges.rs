@@ -98,6 +98,14 @@ impl<K: Bits> Ranges<K> {
             .unwrap_or_else(|| self.search(address))
     }
 
+    /// See [`Flat::fetch`].
+    #[inline]
+    pub fn fetch(&self, addresses: &[K]) {
+        if let Some(flat) = &self.flat {
+            flat.fetch(addresses);
+        }
+    }
+
     /// [`Ranges::find`] in the ranges themselves.
     pub fn search(&self, address: K) -> (u32, u8) {
         let i = self.starts.find(address);

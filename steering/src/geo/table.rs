@@ -180,6 +180,37 @@ impl LocationTable {
         }
     }
 
+    /// [`LocationTable::locate`] for several addresses, each told to `found` with its position. Most of a
+    /// lookup is waiting for memory: here the lookups wait together.
+    #[inline]
+    pub fn locate_all(&self, addresses: &[IpAddr], mut found: impl FnMut(usize, Located)) {
+        const TOGETHER: usize = 64;
+        for (chunk, several) in addresses.chunks(TOGETHER).enumerate() {
+            let (mut v4, mut v6) = ([0; TOGETHER], [0; TOGETHER]);
+            let (mut v4s, mut v6s) = (0, 0);
+            for address in several {
+                let (inner, native) = match address {
+                    IpAddr::V4(v4) => (Some(u32::from(*v4)), 0),
+                    IpAddr::V6(v6) => (embedded_v4(*v6).map(|v4| v4.address), u128::from(*v6)),
+                };
+                match inner {
+                    Some(inner) => {
+                        v4[v4s] = inner;
+                        v4s += 1;
+                    }
+                    None => {
+                        v6[v6s] = native;
+                        v6s += 1;
+                    }
+                }
+            }
+            self.cut.fetch(&v4[..v4s], &v6[..v6s]);
+            for (i, address) in several.iter().enumerate() {
+                found(chunk * TOGETHER + i, self.locate(*address));
+            }
+        }
+    }
+
     /// A native IPv6 address; its prefix must not reach over the ranges whose inside is looked up, or
     /// an embedded address in it would have another location.
     #[inline]
@@ -409,6 +440,22 @@ mod tests {
         assert_eq!(found(&both, "10.1.0.1"), ("DE".to_owned(), 16));
         assert_eq!(found(&both, "10.128.0.1"), ("US".to_owned(), 9));
         assert_eq!(found(&both, "2001:db8::1"), ("SG".to_owned(), 32));
+    }
+
+    #[test]
+    fn several_are_located_as_one_by_one() {
+        let table = table(&[("192.0.2.0/24", "DE"), ("2001:db8::/32", "SG")]);
+        let addresses: Vec<IpAddr> = (0..200_u32)
+            .map(|i| match i % 3 {
+                0 => IpAddr::from([192, 0, (i % 4) as u8, i as u8]),
+                1 => Ipv6Addr::from((0x2001_0db8_u128 + u128::from(i % 2)) << 96).into(),
+                _ => Ipv4Addr::from(0xc000_0200 + i).to_ipv6_mapped().into(),
+            })
+            .collect();
+        let mut all = vec![None; addresses.len()];
+        table.locate_all(&addresses, |i, located| all[i] = Some(located));
+        let single: Vec<_> = addresses.iter().map(|a| Some(table.locate(*a))).collect();
+        assert_eq!(all, single);
     }
 
     #[test]

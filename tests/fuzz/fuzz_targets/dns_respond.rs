@@ -129,6 +129,10 @@ fuzz_target!(|data: &[u8]| {
     }
     let mut quick = vec![0xc0; begin];
     let arrival = Arrival::new(scene.peer, scene.transport);
+    let mut ahead = [None];
+    let packets = [(0, packet)].into_iter();
+    dns::fast::ahead(scene.snapshot, packets, &scene.rules, &mut ahead);
+    let [ahead] = ahead;
     let offered = dns::fast::offer(
         scene.snapshot,
         packet,
@@ -136,7 +140,7 @@ fuzz_target!(|data: &[u8]| {
         &scene.rules,
         dns::fast::Given {
             fresh: scene.draw,
-            ahead: dns::fast::ahead(scene.snapshot, packet, &scene.rules),
+            ahead,
         },
         |_, _, _| scene.draw,
         &mut quick,

@@ -229,10 +229,8 @@ impl Desk {
             // All waits for memory in a row: see `fast::ahead`.
             let mut ahead = [None; BATCH];
             if received > 1 && !kind.proxied {
-                for (i, ahead) in ahead.iter_mut().enumerate().take(received) {
-                    let octets = mailbox.datagram(i).map(|(octets, _)| octets);
-                    *ahead = octets.and_then(|octets| batch.look_ahead(octets));
-                }
+                let packets = (0..received).filter_map(|i| Some((i, mailbox.datagram(i)?.0)));
+                batch.look_ahead(packets, &mut ahead);
             }
             for i in 0..received {
                 batch.ahead = ahead.get(i).copied().flatten();
