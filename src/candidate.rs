@@ -8,6 +8,7 @@ use crate::daemon::now;
 use crate::daemon::traffic::Traffic;
 use crate::wiring;
 use crate::wiring::held::Held;
+use crate::wiring::serials::Before;
 use config::rehearsal::Plan;
 use config::{Checked, Place, Problem, Severity};
 use dns::transfer::{Journal, Moved, Peers};
@@ -60,7 +61,8 @@ pub struct Context<'a> {
     pub rehearsal: Option<&'a Plan>,
     /// What is there of the zones that other servers keep; else what a former run left on disk.
     pub held: Option<&'a Held>,
-    /// The table that serves: the differences of its zones from the new ones are kept for secondaries.
+    /// The table that serves: the differences of its zones from the new ones are kept for secondaries,
+    /// and serials that are made go on from its.
     pub serving: Option<&'a Table>,
 }
 
@@ -116,7 +118,8 @@ impl Candidate {
         let certificates = wiring::certificates(&checked, &mut problems);
         let from_disk = Held::default();
         let held = context.held.unwrap_or(&from_disk);
-        let zoned = wiring::planes(&mut checked, held, &mut problems);
+        let serials = Before::new(&checked, context.serving);
+        let zoned = wiring::planes(&mut checked, held, &serials, &mut problems);
         files.extend(zoned.files);
         let moved = keep_differences(&mut checked.table.planes, context.serving);
         problems.extend(moved.iter().filter_map(|moved| unnoticed(&checked, moved)));

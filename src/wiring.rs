@@ -16,6 +16,8 @@ pub mod held;
 mod identity;
 #[path = "wiring/peers.rs"]
 pub mod peers;
+#[path = "wiring/serials.rs"]
+pub mod serials;
 #[path = "wiring/zones.rs"]
 pub mod zones;
 
@@ -24,13 +26,14 @@ pub mod zones;
 pub fn planes(
     checked: &mut Checked,
     held: &held::Held,
+    serials: &serials::Before,
     problems: &mut Vec<Problem>,
 ) -> zones::Zoned {
     let rules = dns_rules(checked, problems);
     checked.table.planes.insert(Arc::new(rules));
     let peers = peers::peers(checked, problems);
     checked.table.planes.insert(Arc::new(peers));
-    let zoned = zones::zones(checked, held, problems);
+    let zoned = zones::zones(checked, held, serials, problems);
     routes(checked, problems);
     zoned
 }

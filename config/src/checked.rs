@@ -159,8 +159,8 @@ pub struct Soa {
     pub mname: String,
     /// The mailbox of the person in charge, as a domain name.
     pub rname: String,
-    /// The version of the zone.
-    pub serial: u32,
+    /// The version of the zone; `None` when it is made from its content.
+    pub serial: Option<u32>,
     /// How often secondaries look.
     pub refresh: u32,
     /// How often they try again.

@@ -380,7 +380,7 @@ fn services_are_as_written() {
             soa.minimum,
             soa.mname.as_str()
         ),
-        ("example.com", 7, 300, "ns1.example.com")
+        ("example.com", Some(7), 300, "ns1.example.com")
     );
     assert_eq!(
         (&zone.ns[..], zone.records.len()),

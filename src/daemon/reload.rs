@@ -9,6 +9,7 @@ use super::transfers::{Arrived, Transfers};
 use crate::admin::status::ago;
 use crate::candidate::{Candidate, Context, Refused, keep_differences, problem};
 use crate::wiring::held::{self, HeldZone};
+use crate::wiring::serials;
 use crate::wiring::zones::written_records;
 use config::rehearsal::Plan;
 use config::{Problem, Severity};
@@ -256,6 +257,10 @@ impl Reloader {
             let serving = &self.parts.serving;
             self.parts.transfers.retarget(&serving.checked, snapshot);
             self.parts.transfers.moved(snapshot, &serving.moved);
+            let kept = serials::keep(&serving.checked, &serving.table);
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the serials of zones can't be kept for the next start");
+            }
         }
     }
 

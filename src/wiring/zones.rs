@@ -3,6 +3,7 @@
 
 use crate::candidate::problem_at;
 use crate::wiring::held::{self, Held};
+use crate::wiring::serials::Before;
 use config::checked::{self, Checked};
 use config::{Place, Problem, Severity};
 use std::cell::RefCell;
@@ -47,7 +48,12 @@ pub struct Zoned {
 }
 
 /// Builds the zones.
-pub(super) fn zones(checked: &mut Checked, held: &Held, problems: &mut Vec<Problem>) -> Zoned {
+pub(super) fn zones(
+    checked: &mut Checked,
+    held: &Held,
+    serials: &Before,
+    problems: &mut Vec<Problem>,
+) -> Zoned {
     let mut specs = Vec::with_capacity(checked.zones.len());
     for zone in &checked.zones {
         let kept_elsewhere = !zone.primaries.is_empty();
@@ -55,7 +61,7 @@ pub(super) fn zones(checked: &mut Checked, held: &Held, problems: &mut Vec<Probl
             let held = held.zone(&zone.apex, checked.state_dir.as_deref());
             Ok(held::spec(zone, written_records(zone), held.as_deref()))
         } else {
-            zone_spec(zone)
+            zone_spec(zone, serials)
         };
         match spec {
             Ok(spec) => specs.push(spec),
@@ -92,7 +98,10 @@ pub fn written_records(zone: &checked::Zone) -> Vec<(String, String)> {
         .collect()
 }
 
-fn zone_spec(zone: &checked::Zone) -> Result<dns::ZoneSpec, (PathBuf, std::io::Error)> {
+fn zone_spec(
+    zone: &checked::Zone,
+    serials: &Before,
+) -> Result<dns::ZoneSpec, (PathBuf, std::io::Error)> {
     let master_file = match &zone.file {
         Some(file) => {
             let text = read(file).map_err(|error| (file.clone(), error))?;
@@ -103,7 +112,7 @@ fn zone_spec(zone: &checked::Zone) -> Result<dns::ZoneSpec, (PathBuf, std::io::E
     let soa = zone.soa.as_ref().map(|soa| dns::SoaSpec {
         mname: written(&soa.mname),
         rname: written(&soa.rname),
-        serial: soa.serial,
+        serial: soa.serial.unwrap_or(0),
         refresh: soa.refresh,
         retry: soa.retry,
         expire: soa.expire,
@@ -116,6 +125,7 @@ fn zone_spec(zone: &checked::Zone) -> Result<dns::ZoneSpec, (PathBuf, std::io::E
         ttl: None,
         master_file,
         records: written_records(zone),
+        serial: serials.of(zone),
         ..dns::ZoneSpec::default()
     })
 }

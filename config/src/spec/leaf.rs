@@ -102,6 +102,11 @@ leaf!(
     { "type": ["integer", "string"], "description": "an HTTP status such as 200, or a range such as 200-299" }
 );
 leaf!(
+    /// The serial of a zone: a number, or none for one that is made.
+    SerialSetting(Option<u32>), serial,
+    { "anyOf": [{ "type": "integer", "minimum": 0, "maximum": 4294967295u32 }, { "enum": ["auto"] }] }
+);
+leaf!(
     /// A share in percent.
     Percent(f64), percent,
     { "type": "string", "description": "a share such as 40%", "pattern": "^[0-9]+(\\.[0-9]+)?%$" }
@@ -131,6 +136,16 @@ fn invalid(what: &str, text: &str) -> Bad {
         "invalid_value",
         format!("`{}` is not {what}", shorten(text)),
     )
+}
+
+/// Reads the serial of a zone.
+fn serial(text: &str) -> Result<Option<u32>, Bad> {
+    match text {
+        "auto" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| {
+            invalid("a serial", text).hint("write a number from 0 to 4294967295, or auto")
+        }),
+    }
 }
 
 /// Reads a share.

@@ -1,8 +1,8 @@
 //! Residency rules, services and zones, as written.
 
 use super::{
-    ContinentCode, DomainName, HostName, Policy, RemoteServer, Time, Transfer, UrlPath,
-    WildcardName,
+    ContinentCode, DomainName, HostName, Policy, RemoteServer, SerialSetting, Time, Transfer,
+    UrlPath, WildcardName,
 };
 use crate::de::Written as W;
 use schemars::JsonSchema;
@@ -152,8 +152,8 @@ pub struct Soa {
     pub mname: W<DomainName>,
     /// The mailbox of the person in charge, as a domain name.
     pub rname: W<DomainName>,
-    /// The version of the zone; default 1.
-    pub serial: Option<W<u32>>,
+    /// The version of the zone: a number, or auto for one that grows with each change of its records; default 1.
+    pub serial: Option<W<SerialSetting>>,
     /// How often secondaries look; default 1h.
     pub refresh: Option<W<Time>>,
     /// How often they try again; default 15m.

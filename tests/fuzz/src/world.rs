@@ -109,7 +109,7 @@ fn zone_spec(zone: &checked::Zone, master: &str) -> dns::ZoneSpec {
     let soa = zone.soa.as_ref().map(|soa| dns::SoaSpec {
         mname: soa.mname.clone(),
         rname: soa.rname.clone(),
-        serial: soa.serial,
+        serial: soa.serial.unwrap_or(0),
         refresh: soa.refresh,
         retry: soa.retry,
         expire: soa.expire,
