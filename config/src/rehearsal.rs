@@ -267,7 +267,7 @@ fn keep_from_peers(zone: &mut Zone) {
         zone.soa = Some(Soa {
             mname: "primary.invalid".to_owned(),
             rname: "hostmaster.invalid".to_owned(),
-            serial: defaults::SOA_SERIAL,
+            serial: Some(defaults::SOA_SERIAL),
             refresh: defaults::SOA_REFRESH.as_secs() as u32,
             retry: defaults::SOA_RETRY.as_secs() as u32,
             expire: defaults::SOA_EXPIRE.as_secs() as u32,
