@@ -122,7 +122,8 @@ impl Checker<'_> {
         Some(Soa {
             mname: written.mname.get()?.0.clone(),
             rname: written.rname.get()?.0.clone(),
-            serial: given(&written.serial).map_or(Some(defaults::SOA_SERIAL), |(serial, _)| serial.0),
+            serial: given(&written.serial)
+                .map_or(Some(defaults::SOA_SERIAL), |(serial, _)| serial.0),
             refresh,
             retry,
             expire,
