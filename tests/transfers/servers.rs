@@ -36,6 +36,11 @@ impl Place {
         self.0.path().join(name)
     }
 
+    /// Makes a folder in it.
+    pub fn folder(&self, name: &str) {
+        fs::create_dir_all(self.path(name)).expect("a folder");
+    }
+
     /// Writes beside it and renames over it: a reader sees the old or the new text, never half.
     pub fn write(&self, name: &str, text: &str) {
         let (file, new) = (self.path(name), self.path("being-written"));

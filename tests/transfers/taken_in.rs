@@ -93,6 +93,7 @@ fn rhumb_is_a_secondary_of_knot() {
     );
     place.write("knot.conf", &knot(&place, at, dns, "transfer", &lines));
     let config = place.path("knot.conf").display().to_string();
+    place.folder("knot");
     let knot = Running::start(&place, "knotd", &["-c", &config]);
     let _rhumb = secondary(&place, dns, admin, at);
     has_the_zone(dns, 10);

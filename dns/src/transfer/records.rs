@@ -25,11 +25,6 @@ pub struct OwnedRecord {
 }
 
 impl OwnedRecord {
-    /// What makes it the same record as another (RFC 2181 §5: the TTL does not).
-    fn key(&self) -> (&[u8], RType, &[u8]) {
-        (self.owner.as_wire(), self.rtype, &self.data)
-    }
-
     /// How many octets it takes in an uncompressed message.
     pub fn len(&self) -> usize {
         self.owner.as_wire().len() + 10 + self.data.len()
@@ -127,39 +122,6 @@ pub fn apply(records: Vec<OwnedRecord>, deltas: Vec<Delta>) -> Result<Vec<OwnedR
 
 fn called(record: &OwnedRecord) -> String {
     format!("{} {}", record.owner, record.rtype)
-}
-
-/// A record but for its TTL: owner, type, RDATA.
-type Key = (Box<[u8]>, RType, Box<[u8]>);
-
-/// What leads from `old` to `new`; both with the SOA that `from` and `to` are the versions of.
-pub fn difference(old: &[OwnedRecord], new: &[OwnedRecord], from: u32, to: u32) -> Delta {
-    let ttls = |records: &[OwnedRecord]| -> HashMap<Key, u32> {
-        records
-            .iter()
-            .map(|record| {
-                let (owner, rtype, data) = record.key();
-                ((owner.into(), rtype, data.into()), record.ttl)
-            })
-            .collect()
-    };
-    let without = |records: &[OwnedRecord], others: &[OwnedRecord]| {
-        let others = ttls(others);
-        let gone = |record: &&OwnedRecord| {
-            let (owner, rtype, data) = record.key();
-            others.get(&(owner.into(), rtype, data.into())) != Some(&record.ttl)
-        };
-        let mut gone: Vec<OwnedRecord> = records.iter().filter(gone).cloned().collect();
-        // Stable: the SOA comes first, all else stays in its order.
-        gone.sort_by_key(|record| record.rtype != RType::SOA);
-        gone
-    };
-    Delta {
-        from,
-        to,
-        removed: without(old, new),
-        added: without(new, old),
-    }
 }
 
 /// The zone as a master file, which [`ZoneSpec`](crate::ZoneSpec) takes: each record on a line of its own.
