@@ -456,7 +456,7 @@ fn malformed_transfers_are_broken_off_with_a_reason() {
             Malformed::TooMuch("3 messages".to_owned()),
         ),
         (
-            vec![message(&[s3]), message(&[a; 80])],
+            vec![message(&[s3]), message(&[a; 100])],
             Malformed::TooMuch("2000 octets".to_owned()),
         ),
     ] {
