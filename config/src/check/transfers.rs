@@ -2,7 +2,7 @@
 //! secret's file is the dns crate's to read.
 
 use super::Checker;
-use crate::checked::{Grant, Key, Remote, Transfer, Zone};
+use crate::checked::{Grant, Key, Remote, Transfer};
 use crate::de::{Written, given};
 use crate::problem::Place;
 use crate::spec::{self, defaults};
@@ -122,30 +122,6 @@ impl Checker<'_> {
                 .hint("add state_dir: /var/lib/rhumb");
         }
         primaries
-    }
-
-    /// Warns of steered names in zones that are given to secondaries, which do not get them.
-    pub(super) fn steered_names_stay(&mut self, zones: &[Zone]) {
-        for zone in zones.iter().filter(|zone| !zone.transfer.to.is_empty()) {
-            let is_in = |name: &str| {
-                let above = name.strip_suffix(&zone.apex);
-                zone.apex.is_empty()
-                    || above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
-            };
-            let mut names = self.steered.iter().filter(|steered| is_in(&steered.name));
-            let Some(first) = names.next() else { continue };
-            let others = match names.count() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let message = format!(
-                "zone {} is given to secondaries without its steered names: {}{others}",
-                zone.apex, first.name
-            );
-            self.findings
-                .warning("steered_not_transferred", zone.place, message)
-                .hint("they answer that those names do not exist: name only PoPs in its NS records, or delegate the steered names to PoPs");
-        }
     }
 
     fn remotes(
