@@ -74,10 +74,10 @@ fn name(world: &World, chance: &mut Chance) -> Name {
     let mut name = chance.pick(&world.names).clone();
     match chance.below(10) {
         0..=2 => {}
-        3..=5 => name = name.child(*chance.pick(&BELOW)),
-        6 => name = name.child(*chance.pick(&BELOW)).child(*chance.pick(&BELOW)),
+        3..=5 => name = name.child(chance.pick::<&[u8]>(&BELOW)),
+        6 => name = name.child(chance.pick::<&[u8]>(&BELOW)).child(chance.pick::<&[u8]>(&BELOW)),
         7 => name = name.parent(),
-        8 => name = name.parent().child(*chance.pick(&BELOW)),
+        8 => name = name.parent().child(chance.pick::<&[u8]>(&BELOW)),
         // As deep as names go.
         _ => {
             while name.child(b"z").fits() && name.0.len() < 120 {
@@ -109,7 +109,7 @@ fn question(name: Name, chance: &mut Chance) -> Question {
     };
     Question {
         name,
-        rtype: rtype(*chance.pick(&ASKED)),
+        rtype: rtype(chance.pick::<&str>(&ASKED)),
         over,
         dnssec: chance.percent(25),
         flags: if chance.percent(30) {

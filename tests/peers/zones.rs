@@ -179,11 +179,11 @@ impl Draft {
         let label: &[u8] = if chance.percent(14) {
             b"*" as &[u8]
         } else {
-            *chance.pick(&LABELS)
+            chance.pick::<&[u8]>(&LABELS)
         };
         // Sometimes deeper, so that there are names with nothing at them.
         let name = match chance.percent(20) {
-            true => parent.child(*chance.pick(&LABELS)).child(label),
+            true => parent.child(chance.pick::<&[u8]>(&LABELS)).child(label),
             false => parent.child(label),
         };
         let lowered = name.lowered();
@@ -224,7 +224,7 @@ impl Draft {
                 if near.fits() { near } else { one }
             }
             6..=8 if !others.is_empty() => chance.pick(others).clone(),
-            _ => Name::plain(*chance.pick(&OUTSIDE)),
+            _ => Name::plain(chance.pick::<&str>(&OUTSIDE)),
         }
     }
 
