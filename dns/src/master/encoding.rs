@@ -149,6 +149,10 @@ pub(super) fn bitmap(mut wire: &[u8]) -> Option<Vec<RType>> {
         if !(1..=32).contains(length) || last.is_some_and(|last| last >= *window) {
             return None;
         }
+        // RFC 4034 §4.1.2: no zeros at the end. As text they would be lost.
+        if bits.last() == Some(&0) {
+            return None;
+        }
         for (i, octet) in bits.iter().enumerate() {
             let set = (0..8_u16).filter(|bit| octet & (0x80 >> bit) != 0);
             types.extend(set.map(|bit| RType(u16::from(*window) << 8 | (i as u16) << 3 | bit)));
@@ -236,6 +240,12 @@ mod tests {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             (self.0)(f)
         }
+    }
+
+    #[test]
+    fn rfc4034_4_1_2_a_bitmap_that_ends_in_zeros_has_no_text() {
+        assert_eq!(bitmap(&[10, 1, 9]).map(|types| types.len()), Some(2));
+        assert_eq!(bitmap(&[10, 2, 9, 0]), None);
     }
 
     #[test]
