@@ -14,8 +14,9 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-/// The most datagrams of a batch.
-pub(super) const BATCH: usize = 64;
+/// The most datagrams of a batch: with more, questions and answers pass in lockstep, and whoever waits for
+/// the other has to be woken.
+pub(super) const BATCH: usize = 32;
 /// The most octets of a datagram: all that UDP can carry.
 const LARGEST: usize = 65_535;
 /// From one buffer to the next. One line of cache more than a multiple of the page, or the beginnings of all
