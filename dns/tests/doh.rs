@@ -4,7 +4,7 @@ mod common;
 mod serving;
 
 use bytes::Bytes;
-use common::{packet, show};
+use common::{option, packet, show};
 use data_encoding::BASE64URL_NOPAD;
 use dns::Connections;
 use http::{Method, Request, Response, StatusCode};
@@ -220,6 +220,26 @@ async fn many_at_a_time_on_one_connection() {
     }
     while let Some(answer) = asked.join_next().await {
         let answer = answer.expect("no panic");
+        assert_eq!(show(&answer.body)[0], "NOERROR aa");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn many_long_bodies_at_a_time_wait_for_each_other() {
+    let server = Start::default().run();
+    let Client::H2(client) = Client::connect(&server, "h2", b"").await else {
+        panic!("HTTP/2 was asked for")
+    };
+    let query = packet(MAIL, Some(&option(12, &[0; 60_000])));
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let (mut client, query) = (Client::H2(client.clone()), query.clone());
+        asked.spawn(async move { client.post(Some(MEDIA), &query).await });
+    }
+    while let Some(answer) = asked.join_next().await {
+        let answer = answer.expect("no panic");
+        assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(show(&answer.body)[0], "NOERROR aa");
     }
     server.stop().await;

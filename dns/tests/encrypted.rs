@@ -386,6 +386,24 @@ async fn an_answer_may_be_many_messages() {
 }
 
 #[tokio::test]
+async fn many_long_queries_at_a_time_wait_for_each_other() {
+    let server = Start::default().run();
+    let connection = quic(&server, &["doq"]).await.expect("QUIC");
+    let padding = option(12, &[0; 60_000]);
+    let query = zeroed(packet(MAIL, Some(&padding)));
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let (connection, query) = (connection.clone(), query.clone());
+        asked.spawn(async move { ask(&connection, &query).await });
+    }
+    while let Some(answer) = asked.join_next().await {
+        let answer = answer.expect("no panic").expect("an answer");
+        assert_eq!(show(&answer)[0], "NOERROR aa");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_stop_is_told() {
     let server = Start::default().run();
     let doq = quic(&server, &["doq"]).await.expect("QUIC");

@@ -1,7 +1,7 @@
 //! DNS over HTTPS (RFC 8484): HTTP/2 and HTTP/1.1 around one query and its answer. The framing is hyper's.
 //!
-//! Bounds: streams a connection, octets of a head, of a body and of what waits to be sent, the time of a head
-//! and the idle time of the connection. What never happens here: no path but the one is served, nothing is
+//! Bounds: streams a connection, octets of a head, of a body and of what waits to be sent, how many bodies of a
+//! connection may be long at a time, the time of a head and the idle time of the connection. What never happens here: no path but the one is served, nothing is
 //! redirected, no file is read.
 
 use super::places::Place;
@@ -9,10 +9,10 @@ use super::{Shared, wire};
 use crate::metrics::Closed;
 use crate::query::Transport;
 use crate::respond::{Outcome, Rules};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -26,6 +26,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -38,8 +39,13 @@ const STREAMS: u32 = 100;
 const HEAD: usize = 16 << 10;
 /// The most octets of answers that wait for an HTTP/2 client to take them.
 const UNSENT: usize = 128 << 10;
-/// The most octets of one body, and of all bodies of a connection that were not read yet.
-const WINDOWS: (u32, u32) = (64 << 10, 256 << 10);
+/// The most octets that were not read yet: of one body, and of all bodies of a connection.
+/// Those that wait for a place cannot take it all: [`STREAMS`] of the one are less than the other.
+const WINDOWS: (u32, u32) = (2 << 10, 256 << 10);
+/// From how many octets on a body is long: hardly any query ever is.
+const SHORT: usize = 1_024;
+/// The most long bodies at a time of one connection; further ones wait.
+const LONG: usize = 4;
 /// How long a head may take once its connection is made.
 const HEAD_TIME: Duration = Duration::from_secs(5);
 /// How long exchanges may end in, once no more are taken.
@@ -52,6 +58,13 @@ pub(super) struct Asker {
     pub(super) place: Arc<Place>,
     pub(super) peer: IpAddr,
     pub(super) path: Arc<str>,
+    /// Places for bodies that are long; of this connection alone.
+    pub(super) long: Arc<Semaphore>,
+}
+
+/// The places of a new connection.
+pub(super) fn long() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(LONG))
 }
 
 /// Serves one connection. `None`: the client's closing, or the server's stop.
@@ -167,15 +180,31 @@ impl Asker {
     /// The body of a POST, within its bounds.
     async fn body(&self, body: Incoming, most: usize) -> Result<Bytes, StatusCode> {
         let idle = Rules::of(&self.shared.reader.load()).connections.idle;
-        let whole = timeout(idle, Limited::new(body, most).collect()).await;
-        match whole {
-            Ok(Ok(whole)) => Ok(whole.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(StatusCode::PAYLOAD_TOO_LARGE)
-            }
+        match timeout(idle, self.whole(Limited::new(body, most))).await {
+            Ok(Ok(whole)) => Ok(whole),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
             Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
             Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
         }
+    }
+
+    /// All of a body. One that grows long waits until its connection has a place for it, so that many that never end
+    /// hold little.
+    async fn whole(
+        &self,
+        mut body: Limited<Incoming>,
+    ) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
+        let (mut whole, mut place) = (BytesMut::new(), None);
+        while let Some(frame) = body.frame().await {
+            // Trailers say nothing here.
+            if let Ok(octets) = frame?.into_data() {
+                whole.extend_from_slice(&octets);
+            }
+            if whole.len() > SHORT && place.is_none() {
+                place = Some(self.long.acquire().await?);
+            }
+        }
+        Ok(whole.freeze())
     }
 }
 

@@ -220,6 +220,7 @@ impl Connection {
             place: self.place.clone(),
             peer: self.peer,
             path: path.clone(),
+            long: doh::long(),
         };
         doh::serve(stream, asker, &self.shutdown).await
     }

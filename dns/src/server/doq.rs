@@ -1,7 +1,7 @@
 //! DNS over QUIC (RFC 9250): one query a stream, its length before it, its ID 0. QUIC is quinn's.
 //!
-//! Bounds: the places of all connections, streams a connection, octets that were not read or not taken, the
-//! time of a handshake, of a query and between queries. While places run out, a client proves its address
+//! Bounds: the places of all connections, streams a connection, how many of its queries may be long at a time, octets
+//! that were not read or not taken, the time of a handshake, of a query and between queries. While places run out, a client proves its address
 //! first (RFC 9000 §8.1.2), so that forged ones cannot take the last. What never happens here: nothing is
 //! taken before the handshake is complete (no early data).
 
@@ -14,13 +14,14 @@ use crate::query::Transport;
 use crate::respond::Rules;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
-    Connection, Endpoint, EndpointConfig, Incoming, ReadToEndError, RecvStream, SendStream,
+    Connection, Endpoint, EndpointConfig, Incoming, ReadError, RecvStream, SendStream,
     ServerConfig, TokioRuntime, TransportConfig, VarInt,
 };
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,8 +33,13 @@ const DOQ: &[u8] = b"doq";
 const STREAMS: u32 = 100;
 /// The most octets of a query with its length.
 const QUERY: usize = 2 + 65_535;
-/// The most octets that were not read yet, over all streams of a connection.
-const UNREAD: u32 = 256 << 10;
+/// From how many octets on a query is long: hardly any ever is.
+const SHORT: usize = 1_024;
+/// The most long queries at a time of one connection; further ones wait.
+const LONG: usize = 4;
+/// The most octets that were not read yet: of one stream, and of all streams of a connection. Those that wait for a
+/// place cannot take it all: [`STREAMS`] of the one are less than the other.
+const UNREAD: (u32, u32) = (2 << 10, 256 << 10);
 /// The most octets that were not acknowledged yet, over all streams of a connection.
 const UNSENT: u64 = 256 << 10;
 /// Handshakes that wait for us at a time; QUIC refuses more by itself.
@@ -77,12 +83,13 @@ fn config(spec: &Secure) -> Result<ServerConfig, Box<dyn std::error::Error + Sen
     let tls = tls::within_quic(spec.certificates.clone(), &[DOQ])?;
     let crypto = QuicServerConfig::try_from(Arc::new(tls))?;
     let mut transport = TransportConfig::default();
+    let (stream, connection) = UNREAD;
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS))
         // A client that opens one breaks the protocol (RFC 9250 §4.3.3), and QUIC says so.
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .stream_receive_window(VarInt::from_u32(QUERY as u32))
-        .receive_window(VarInt::from_u32(UNREAD))
+        .stream_receive_window(VarInt::from_u32(stream))
+        .receive_window(VarInt::from_u32(connection))
         .send_window(UNSENT)
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(Some(SILENCE.try_into()?));
@@ -183,6 +190,7 @@ impl Session {
     /// Takes streams until one side has enough; why, and the code to close with.
     async fn serve(&self, connection: &Connection) -> (Option<Closed>, VarInt) {
         let mut streams = JoinSet::new();
+        let long = Arc::new(Semaphore::new(LONG));
         loop {
             let limits = Rules::of(&self.shared.reader.load()).connections;
             let (idle, may) = (self.place.idle_for(), self.place.may_idle(&limits));
@@ -213,6 +221,7 @@ impl Session {
                             place: self.place.clone(),
                             shared: self.shared.clone(),
                             connection: connection.clone(),
+                            long: long.clone(),
                         };
                         self.place.ask();
                         streams.spawn(exchange.run(send, receive, limits.idle));
@@ -238,6 +247,8 @@ struct Exchange {
     place: Arc<Place>,
     shared: Arc<Shared>,
     connection: Connection,
+    /// Places for queries that are long.
+    long: Arc<Semaphore>,
 }
 
 impl Exchange {
@@ -247,11 +258,9 @@ impl Exchange {
         mut receive: RecvStream,
         within: Duration,
     ) -> Result<(), Fault> {
-        let received = timeout(within, receive.read_to_end(QUERY)).await;
-        let octets = match received {
+        let octets = match timeout(within, self.read(&mut receive)).await {
             Ok(Ok(octets)) => octets,
-            Ok(Err(ReadToEndError::TooLong)) => return Err(Fault::Protocol),
-            Ok(Err(ReadToEndError::Read(_))) => {
+            Ok(Err(_)) => {
                 // The client does not want it any more, or is gone.
                 let _ = send.reset(REQUEST_CANCELLED);
                 return Ok(());
@@ -265,26 +274,45 @@ impl Exchange {
             .shared
             .transfers
             .open(&self.shared.reader, packet, peer, Transport::Quic);
+        let mut out = vec![0; 2];
         if let Some(mut messages) = opened {
-            let mut out = vec![0; 2];
+            drop(octets);
             while messages.next(&mut out) {
-                write(&mut send, &mut out, within).await?;
+                if !write(&mut send, &mut out, within).await? {
+                    return Ok(());
+                }
                 self.place.touch();
                 out.truncate(2);
             }
         } else {
-            let mut out = vec![0; 2];
             let answered = self
                 .shared
                 .turn(|batch| batch.packet(packet, peer, Transport::Quic, &mut out));
             if !answered {
                 return Err(Fault::Protocol);
             }
+            drop(octets);
             write(&mut send, &mut out, within).await?;
             self.place.touch();
         }
         let _ = send.finish();
         Ok(())
+    }
+
+    /// Reads to the end of the query, and not far beyond the longest there is. One that grows long waits until its
+    /// connection has a place for it, so that many streams that never end hold little.
+    async fn read(&self, receive: &mut RecvStream) -> Result<Vec<u8>, ReadError> {
+        let (mut octets, mut place) = (Vec::new(), None);
+        while octets.len() <= QUERY
+            && let Some(chunk) = receive.read_chunk(SHORT, true).await?
+        {
+            octets.extend_from_slice(&chunk.bytes);
+            if octets.len() > SHORT && place.is_none() {
+                // Never closed.
+                place = self.long.acquire().await.ok();
+            }
+        }
+        Ok(octets)
     }
 }
 
@@ -297,14 +325,15 @@ fn query(octets: &[u8]) -> Option<&[u8]> {
     (whole && unnumbered && !wire::asks_keepalive(packet)).then_some(packet)
 }
 
-/// Writes a message that lies behind two octets for its length. A client that is gone is none of our concern.
-async fn write(send: &mut SendStream, out: &mut [u8], within: Duration) -> Result<(), Fault> {
+/// Writes a message that lies behind two octets for its length. `false`: the client is gone, or does not want it any
+/// more, which is none of our concern.
+async fn write(send: &mut SendStream, out: &mut [u8], within: Duration) -> Result<bool, Fault> {
     let length = out.len().saturating_sub(2) as u16;
     for (to, from) in out.iter_mut().zip(length.to_be_bytes()) {
         *to = from;
     }
     let written = timeout(within, send.write_all(out)).await;
-    written.map(|_| ()).map_err(|_| Fault::Slow)
+    written.map(|sent| sent.is_ok()).map_err(|_| Fault::Slow)
 }
 
 #[cfg(test)]
