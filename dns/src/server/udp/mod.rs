@@ -26,6 +26,7 @@ use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, UdpSocket};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -173,20 +174,29 @@ impl Desk {
         }
     }
 
-    /// Reads and answers until it is told to stop.
+    /// Reads and answers until it is told to stop. A defect that a packet brings to light costs its batch: without its
+    /// worker a socket would swallow its share of all queries from then on.
     fn serve(mut self, stop: &AtomicBool) {
         let sockets = std::mem::take(&mut self.sockets);
-        match &*sockets {
+        // A batch begins anew with all it uses, so nothing half done is seen by the next.
+        while catch_unwind(AssertUnwindSafe(|| self.serve_until(&sockets, stop))).is_err() {
+            tracing::error!("a batch of DNS queries was given up: a defect");
+            thread::sleep(AFTER_ERROR);
+        }
+        for (socket, kind) in &sockets {
+            let mut batches = 0..LAST_BATCHES;
+            while batches.next().is_some() && self.batch(socket, *kind, false) > 0 {}
+        }
+    }
+
+    fn serve_until(&mut self, sockets: &[(Arc<UdpSocket>, Kind)], stop: &AtomicBool) {
+        match sockets {
             [(socket, kind)] => {
                 while !stop.load(Ordering::Acquire) {
                     self.batch(socket, *kind, true);
                 }
             }
             several => self.serve_several(several, stop),
-        }
-        for (socket, kind) in &sockets {
-            let mut batches = 0..LAST_BATCHES;
-            while batches.next().is_some() && self.batch(socket, *kind, false) > 0 {}
         }
     }
 
