@@ -58,7 +58,8 @@ impl Held {
 
 /// Where a zone is kept.
 pub fn file(apex: &str, state_dir: Option<&Path>) -> PathBuf {
-    let name = if apex.is_empty() { "root" } else { apex };
+    // No label of a config has an at sign, so no other zone has the root's file.
+    let name = if apex.is_empty() { "@" } else { apex };
     let file = Path::new(FOLDER).join(format!("{name}.zone"));
     state_dir.map_or_else(|| file.clone(), |dir| dir.join(&file))
 }

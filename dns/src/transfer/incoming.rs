@@ -12,17 +12,17 @@ use crate::rtype::RType;
 /// The most that is taken of one transfer.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Octets of all records, uncompressed.
+    /// Octets that all records take here: uncompressed, and what holds each of them.
     pub octets: usize,
     /// Messages.
     pub messages: u32,
 }
 
 impl Default for Limits {
-    /// 256 MiB in at most a million messages: several million records.
+    /// 512 MiB in at most a million messages: several million records.
     fn default() -> Self {
         Self {
-            octets: 256 << 20,
+            octets: 512 << 20,
             messages: 1_000_000,
         }
     }
@@ -85,15 +85,12 @@ pub enum Malformed {
 }
 
 fn rcode_name(code: u8) -> String {
-    match code {
-        1 => "FORMERR".to_owned(),
-        2 => "SERVFAIL".to_owned(),
-        3 => "NXDOMAIN".to_owned(),
-        4 => "NOTIMP".to_owned(),
-        5 => "REFUSED (does it allow transfers to this address and key?)".to_owned(),
-        9 => "NOTAUTH (does it serve this zone, and know this key?)".to_owned(),
-        other => format!("rcode {other}"),
-    }
+    let remedy = match code {
+        5 => " (does it allow transfers to this address and key?)",
+        9 => " (does it serve this zone, and know this key?)",
+        _ => "",
+    };
+    crate::message::rcode_name(code.into()) + remedy
 }
 
 /// Where in a transfer the next record is.
@@ -252,7 +249,7 @@ impl Incoming {
     }
 
     fn take(&mut self, record: OwnedRecord) -> Result<(), Malformed> {
-        self.octets += record.len();
+        self.octets += record.len() + size_of::<OwnedRecord>();
         if self.octets > self.limits.octets {
             let limit = format!("{} octets", self.limits.octets);
             return Err(Malformed::TooMuch(limit));

@@ -197,6 +197,10 @@ impl Secondary {
     }
 
     fn notify(&mut self, now: Timestamp, primary: usize, serial: Option<u32>) -> Option<Action> {
+        if primary >= self.primaries {
+            // Told by another generation of the config, which had more of them.
+            return None;
+        }
         let known = self.version.filter(|_| !self.expired);
         if let (Some(known), Some(told)) = (known, serial)
             && !is_later(told, known.serial)
@@ -227,7 +231,8 @@ impl Secondary {
                 self.follow(now);
                 revived
             }
-            Some(version) if !is_later(serial, version.serial) => {
+            // One that has expired is given up (RFC 1034 §4.3.5): whatever the primary has takes its place.
+            Some(version) if !self.expired && !is_later(serial, version.serial) => {
                 let have = version.serial;
                 let why = format!("it has version {serial}, which is older than ours ({have})");
                 self.failed(now, why, draw)

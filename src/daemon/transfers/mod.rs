@@ -19,7 +19,7 @@ use dns::{Name, Notified, Zones};
 use parking_lot::Mutex;
 use secondary::{Notice, Zone};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use steering::{Snapshot, Timestamp};
@@ -128,7 +128,7 @@ impl Transfers {
         let peers = Peers::of(snapshot);
         let mut tasks = self.tasks.lock();
         let mut before = std::mem::take(&mut *tasks);
-        let mut status = BTreeMap::new();
+        let mut wanted = HashSet::new();
         for zone in checked
             .zones
             .iter()
@@ -145,9 +145,7 @@ impl Transfers {
                 .iter()
                 .map(|remote| (remote.address, remote.key.clone()))
                 .collect();
-            if let Some(known) = self.shared.status.lock().remove(&zone.apex) {
-                status.insert(zone.apex.clone(), known);
-            }
+            wanted.insert(&*zone.apex);
             let task = before.remove(&name).filter(|task| task.like == like);
             let task = task.unwrap_or_else(|| {
                 let state_dir = checked.state_dir.clone();
@@ -159,13 +157,17 @@ impl Transfers {
                         primaries: exchanged.primaries.clone(),
                         held: self.held.zone(&zone.apex, state_dir.as_deref()),
                         state_dir,
+                        expires: None,
                     },
                     like,
                 )
             });
             tasks.insert(name, task);
         }
-        *self.shared.status.lock() = status;
+        // What is left of the tasks before: zones that are no secondaries any more.
+        drop(before);
+        let mut status = self.shared.status.lock();
+        status.retain(|apex, _| wanted.contains(&**apex));
     }
 
     fn start(&self, zone: Zone, like: Vec<(SocketAddr, Option<Arc<dns::transfer::Key>>)>) -> Task {

@@ -11,12 +11,16 @@ use dns::transfer::records::{apply, from_master_file, to_master_file};
 use dns::transfer::{Action, Came, Event, OwnedRecord, Received, Remote, Secondary, Told, Version};
 use std::path::PathBuf;
 use std::sync::Arc;
+use steering::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// What a primary told: which one, and the serial.
 pub type Notice = (usize, Option<u32>);
+
+/// Why a transfer is broken off when the zone that serves is too old.
+const EXPIRES: &str = "the zone that serves expired before the transfer ended";
 
 /// A zone that is kept elsewhere.
 pub struct Zone {
@@ -27,6 +31,8 @@ pub struct Zone {
     pub(super) primaries: Vec<Remote>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) held: Option<Arc<HeldZone>>,
+    /// When what serves is too old, unless that has come already.
+    pub(super) expires: Option<Timestamp>,
 }
 
 impl Zone {
@@ -51,6 +57,7 @@ impl Zone {
             };
             let mut action = machine.handle(now(), event, fetch::draw());
             while let Some(next) = action {
+                self.expires = machine.expires_at().filter(|_| !machine.is_expired());
                 let event = tokio::select! {
                     () = stop.cancelled() => return,
                     event = self.perform(next) => event,
@@ -72,10 +79,14 @@ impl Zone {
                 let remote = self.primaries.get(primary)?.clone();
                 let polled = fetch::soa(&remote, &self.name).await;
                 let polled = polled.map_err(|why| format!("{}: {why}", remote.address));
-                if let Err(why) = &polled {
-                    tracing::warn!(zone = self.apex, "a primary could not be asked: {why}");
-                } else {
-                    self.fresh();
+                let held = self.held.as_ref().map(|held| held.version.serial);
+                match &polled {
+                    Err(why) => {
+                        tracing::warn!(zone = self.apex, "a primary could not be asked: {why}");
+                    }
+                    // Another version says nothing for the one that is held: it ages until it is replaced.
+                    Ok(serial) if Some(*serial) == held => self.fresh(),
+                    Ok(_) => {}
                 }
                 Some(Event::Polled(polled))
             }
@@ -130,20 +141,23 @@ impl Zone {
 
     async fn transfer(&mut self, remote: &Remote) -> Result<Option<Version>, String> {
         let shared = self.shared.clone();
-        let _slot = shared.slots.acquire().await;
+        let _slot = tokio::select! {
+            slot = shared.slots.acquire() => slot,
+            () = until(self.expires) => return Err(EXPIRES.to_owned()),
+        };
         let known = self.known();
         let have = known.as_deref().and_then(|records| {
             let serial = held::version(records, &self.name)?.serial;
             Some((held::soa(records, &self.name)?, serial))
         });
         let metrics = &shared.metrics;
-        let mut received = fetch::zone(remote, &self.name, have).await;
+        let mut received = self.fetched(remote, have).await;
         if let (Err(why), Some(_)) = (&received, have) {
             tracing::info!(
                 zone = self.apex,
                 "no differences, so the whole zone is asked for: {why}"
             );
-            received = fetch::zone(remote, &self.name, None).await;
+            received = self.fetched(remote, None).await;
         }
         let (records, how) = match received {
             Err(why) => {
@@ -160,7 +174,7 @@ impl Zone {
                 Ok(records) => (records, Came::Changes),
                 Err(mismatch) => {
                     tracing::warn!(zone = self.apex, "the whole zone is asked for: {mismatch}");
-                    match fetch::zone(remote, &self.name, None).await {
+                    match self.fetched(remote, None).await {
                         Ok(Received::Whole(records)) => (records, Came::Whole),
                         other => {
                             metrics.came(Came::Failed);
@@ -183,9 +197,22 @@ impl Zone {
         }
     }
 
-    /// The records that are held.
+    /// Transfers it, for no longer than what serves may: a primary that never comes to an end keeps no zone alive.
+    async fn fetched(
+        &self,
+        remote: &Remote,
+        have: Option<(&OwnedRecord, u32)>,
+    ) -> Result<Received, String> {
+        tokio::select! {
+            received = fetch::zone(remote, &self.name, have) => received,
+            () = until(self.expires) => Err(EXPIRES.to_owned()),
+        }
+    }
+
+    /// The records that are held, and that changes can be applied to.
     fn known(&self) -> Option<Vec<OwnedRecord>> {
-        let held = self.held.as_ref()?;
+        // Nothing is built upon one that has expired (RFC 1034 §4.3.5): it is transferred whole.
+        let held = self.held.as_ref().filter(|held| !held.expired)?;
         tokio::task::block_in_place(|| from_master_file(&held.text, &self.name))
     }
 
@@ -245,6 +272,14 @@ impl Zone {
             error: machine.error().map(str::to_owned),
         };
         self.shared.status.lock().insert(self.apex.clone(), status);
+    }
+}
+
+/// Completes at this time; without one, never.
+async fn until(time: Option<Timestamp>) {
+    match time {
+        Some(time) => sleep(time.since(now())).await,
+        None => std::future::pending().await,
     }
 }
 
