@@ -9,6 +9,7 @@ use crate::query::{IN, Query, Rcode};
 use crate::rtype::RType;
 use crate::steer;
 use crate::store::{Found, Node, RrSet, Zone, Zones};
+use crate::transfer::Peers;
 use smallvec::SmallVec;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use steering::{Decision, ServiceId, Snapshot};
@@ -45,7 +46,7 @@ pub struct Answer<'a> {
     /// holds for (RFC 7871 §7.2.1). 0 when that address was not consulted.
     pub scope: u8,
     /// How many seconds the zone may still be served without its primary (RFC 7314), in an answer that is
-    /// its SOA: here, where the zone is kept, that is the whole EXPIRE.
+    /// its SOA, to a query that asks for it: where the zone is kept, that is the whole EXPIRE.
     pub expire: Option<u32>,
     /// What was decided for the last steered name on the way, if there was one.
     pub decision: Option<(ServiceId, Decision)>,
@@ -295,14 +296,22 @@ impl<'a> Lookup<'a, '_> {
         }
         match node.set(qtype) {
             Some(set) => {
-                if qtype == RType::SOA {
-                    self.answer.expire = zone.expire();
+                if qtype == RType::SOA && self.query.edns.is_some_and(|edns| edns.expire) {
+                    self.answer.expire = self.expire(zone);
                 }
                 self.answer.push_set(set);
             }
             None => self.answer.deny(zone, u32::MAX),
         }
         Next::Done
+    }
+
+    /// RFC 7314 §3.2: where the zone is kept, the SOA's EXPIRE. What is left of it where it comes from a primary moves
+    /// with every look at that primary, which no snapshot tells; a server may leave the option out.
+    fn expire(&self, zone: &Zone) -> Option<u32> {
+        let exchanged = Peers::of(self.snapshot).zone(zone.apex());
+        let is_ours = exchanged.is_none_or(|exchanged| exchanged.primaries.is_empty());
+        is_ours.then(|| zone.expire()).flatten()
     }
 
     fn cname(&mut self, cname: RrSet<'a>) -> Next {

@@ -141,6 +141,12 @@ fn rfc1996_3_10_a_notify_is_taken_from_primaries_only() {
     };
     assert_eq!(outcome, Outcome::Notified(taken));
     assert_eq!(response[..4], [0, 9, 0xa4, 0], "QR, NOTIFY, AA, NOERROR");
+    let mut newer = notify(9, &x, None);
+    newer[11] = 1;
+    newer.extend([0, 0, 41, 4, 208, 0, 1, 0, 0, 0, 0]);
+    let (_, response) = said(&snapshot, &newer, PRIMARY, Transport::Udp);
+    let read = dns::message::Message::read(&response).expect("a message");
+    assert_eq!(read.rcode(), 16, "RFC 6891 6.1.3: BADVERS");
     for (packet, peer, code, why) in [
         (&told, STRANGER, 5, "not a primary"),
         (&notify(1, &gone, None), PRIMARY, 5, "without the key"),
@@ -543,11 +549,42 @@ fn rfc1034_4_3_5_refresh_retry_and_expire() {
 }
 
 #[test]
+fn rfc1034_4_3_5_what_has_expired_is_replaced_by_whatever_the_primary_has() {
+    let mut zone = Secondary::new(1, Some((VERSION, at(0))), at(1_000));
+    assert_eq!(zone.handle(at(1_000), Event::Time, 0), Some(Action::Expire));
+    assert_eq!(
+        zone.handle(at(1_000), Event::Time, 0),
+        Some(Action::Poll(0))
+    );
+    let older = Event::Polled(Ok(3));
+    assert_eq!(
+        zone.handle(at(1_000), older, 0),
+        Some(Action::Transfer(0)),
+        "its serials began anew"
+    );
+}
+
+#[test]
+fn rfc7314_3_2_what_is_left_of_a_zone_from_a_primary_is_not_made_up() {
+    let snapshot = snapshot(zones(7, ""), Journal::default());
+    let query = common::packet("x.test SOA", Some(&common::option(9, &[])));
+    let (_, response) = said(&snapshot, &query, STRANGER, Transport::Udp);
+    let read = dns::message::Message::read(&response).expect("a message");
+    assert_eq!((rcode(&response), read.sections[0].len()), (0, 1));
+    assert!(read.opt.expect("an OPT record").options.is_empty());
+}
+
+#[test]
 fn rfc1996_4_7_a_notify_begins_a_round_and_none_is_lost() {
     let mut zone = Secondary::new(2, Some((VERSION, at(0))), at(0));
     zone.handle(at(0), Event::Time, 0);
     zone.handle(at(0), Event::Polled(Ok(7)), 0);
     let notify = |serial| Event::Notify { primary: 1, serial };
+    let gone = Event::Notify {
+        primary: 2,
+        serial: None,
+    };
+    assert_eq!(zone.handle(at(50), gone, 0), None, "of a config before");
     assert_eq!(zone.handle(at(50), notify(Some(7)), 0), None, "nothing new");
     assert_eq!(
         zone.handle(at(50), notify(None), 0),

@@ -329,7 +329,7 @@ impl<'a> Message<'a> {
 }
 
 /// Seconds since 1970, for signatures.
-fn unix_now() -> u64 {
+pub(super) fn unix_now() -> u64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())

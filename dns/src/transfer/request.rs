@@ -125,6 +125,9 @@ fn is_transfer(query: &Query) -> bool {
 /// RFC 1996 §3.10, §4.7: taken from the zone's primaries only, by address and key.
 fn notified(asked: &Asked<'_>, parsed: &Parsed, key: Option<&Key>, out: &mut Vec<u8>) -> Outcome {
     let query = &parsed.query;
+    if query.edns.is_some_and(|edns| edns.version > 0) {
+        return asked.say(&refusal(parsed, Rcode::BadVers, bad_version()), out);
+    }
     if query.rtype != RType::SOA || query.class != crate::query::IN {
         return asked.say(&refusal(parsed, Rcode::NotImp, only_soa()), out);
     }
@@ -158,6 +161,10 @@ fn notified(asked: &Asked<'_>, parsed: &Parsed, key: Option<&Key>, out: &mut Vec
         primary: primary as u16,
         serial: notify::hint(asked.packet, apex),
     })
+}
+
+fn bad_version() -> Ede {
+    Ede::not_supported("EDNS version")
 }
 
 fn only_soa() -> Ede {
@@ -227,7 +234,7 @@ fn granted<'s>(
     key: Option<&Key>,
 ) -> Result<(&'s Zone, Content), (Rcode, Ede)> {
     if query.edns.is_some_and(|edns| edns.version > 0) {
-        return Err((Rcode::BadVers, Ede::not_supported("EDNS version")));
+        return Err((Rcode::BadVers, bad_version()));
     }
     if query.transport == Transport::Https {
         let ede = Ede::not_supported("zones are transferred over TCP, TLS and QUIC");

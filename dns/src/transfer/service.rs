@@ -1,17 +1,18 @@
 //! Transfers out, as the connections ask for them: a slot for each, counted by how it ended.
 //!
-//! Bounds: [`MAX_TRANSFERS`] at a time, [`MAX_PER_CLIENT`] of them to one address. What never happens here: nothing is
-//! written to a connection; a transfer makes its next message when there is room for it.
+//! Bounds: [`MAX_TRANSFERS`] at a time, [`MAX_PER_CLIENT`] of them to one address, a line in the log a second of those
+//! that were turned down. What never happens here: nothing is written to a connection; a transfer makes its next
+//! message when there is room for it.
 
 use super::metrics::{Metrics, Went};
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, unix_now};
 use super::request;
 use crate::query::{Arrival, Transport};
 use crate::server::{Messages, Transfers};
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 use steering::Reader;
 
 /// The most transfers at a time: each may keep the generation it began with alive.
@@ -24,6 +25,8 @@ pub const MAX_PER_CLIENT: usize = 16;
 pub struct Service {
     metrics: Arc<Metrics>,
     slots: Arc<Slots>,
+    /// The second in which one that was turned down was last told of.
+    told: AtomicU32,
 }
 
 impl Service {
@@ -32,7 +35,13 @@ impl Service {
         Self {
             metrics,
             slots: Arc::default(),
+            told: AtomicU32::new(0),
         }
+    }
+
+    /// Whether one that is turned down now gets a line: all are counted, but nobody fills the log by asking.
+    fn is_told(&self, now: u32) -> bool {
+        self.told.swap(now, Ordering::Relaxed) != now
     }
 }
 
@@ -48,16 +57,20 @@ impl Transfers for Service {
             return None;
         }
         let arrival = Arrival {
-            now: unix_now(),
+            now: unix_now() as u32,
             ..Arrival::new(peer, transport)
         };
         let Some(outgoing) = request::open(&reader.snapshot(), packet, &arrival) else {
-            tracing::info!(%peer, "a zone transfer was refused");
+            if self.is_told(arrival.now) {
+                tracing::info!(%peer, "a zone transfer was refused");
+            }
             self.metrics.went(Went::Refused);
             return None;
         };
         let Some(slot) = Slot::take(&self.slots, peer) else {
-            tracing::warn!(%peer, zone = %outgoing.apex(), "too many zone transfers at this time");
+            if self.is_told(arrival.now) {
+                tracing::warn!(%peer, zone = %outgoing.apex(), "too many zone transfers at this time");
+            }
             self.metrics.went(Went::Busy);
             return None;
         };
@@ -135,10 +148,4 @@ impl Drop for Slot {
             }
         }
     }
-}
-
-fn unix_now() -> u32 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs() as u32)
 }
