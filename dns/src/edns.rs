@@ -18,7 +18,7 @@ pub(crate) mod code {
     /// RFC 7873 §4.
     pub(crate) const COOKIE: u16 = 10;
     /// RFC 7828 §3.1.
-    pub(super) const KEEPALIVE: u16 = 11;
+    pub(crate) const KEEPALIVE: u16 = 11;
     /// RFC 7830 §3.
     pub(super) const PADDING: u16 = 12;
     /// RFC 8914 §2.

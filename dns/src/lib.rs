@@ -1,7 +1,7 @@
 //! Authoritative DNS: zones, a pure answer, the wire, and thin transports.
 //!
 //! ```text
-//! packet --query::parse--> Query --answer(snapshot, query, draw)--> Answer --encode--> packet
+//! packet --parse--> Query --answer(snapshot, query, draw)--> Answer --encode--> packet
 //!                                   zones and Snapshot::decide
 //! ```
 //!

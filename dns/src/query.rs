@@ -84,8 +84,8 @@ pub struct Arrival {
     pub peer: IpAddr,
     /// How it came.
     pub transport: Transport,
-    /// Unix time in seconds. It is used for cookies only, so it may be some seconds old; a `u32` goes round
-    /// in 2106, which serial arithmetic takes as it comes (RFC 9018 §4.3).
+    /// Unix time in seconds. Cookies and signatures allow for minutes, so it may be some seconds old; a `u32`
+    /// goes round in 2106, which the serial arithmetic of cookies takes as it comes (RFC 9018 §4.3).
     pub now: u32,
     /// How long its connection may be idle after the answer: what edns-tcp-keepalive tells (RFC 7828).
     /// `None` where there is no connection, or no promise.
@@ -93,7 +93,7 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// A packet at time 0, of no promised idle time: enough for all but cookies and keepalive.
+    /// A packet at time 0, of no promised idle time: enough for all but cookies, signatures and keepalive.
     pub fn new(peer: IpAddr, transport: Transport) -> Self {
         Self {
             peer,

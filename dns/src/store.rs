@@ -97,7 +97,6 @@ pub(crate) enum Found<'a> {
     /// It is at or below this delegation.
     Delegation(Node<'a>),
     /// It is below this name, which has a DNAME (RFC 6672 §3.2): the name itself is a [`Found::Node`].
-    #[allow(dead_code)] // not followed yet
     Dname(Node<'a>),
     /// It does not exist.
     Nothing,

@@ -3,6 +3,7 @@
 //! A worker never waits here: lines go to a bounded queue, and what does not fit is dropped and counted.
 
 use config::checked::{self, LogFormat, LogTarget};
+use dns::message::class_name;
 use dns::{Logged, Outcome};
 use parking_lot::RwLock;
 use prometheus::{IntCounter, Registry};
@@ -179,7 +180,7 @@ impl Line {
             transport: logged.transport.name(),
             name: query.as_ref().map(|query| query.name.to_string()),
             rtype: query.as_ref().map(|query| query.rtype.to_string()),
-            class: query.as_ref().map(|query| class(query.class)),
+            class: query.as_ref().map(|query| class_name(query.class)),
             subnet: subnet.and_then(|ecs| Some(format!("{}/{}", ecs.client()?, ecs.source()))),
             scope: subnet.and(answered).map(|summary| summary.scope),
             rcode: logged.rcode().map(dns::Rcode::name),
@@ -236,15 +237,5 @@ impl Line {
             self.generation, self.seconds
         );
         line.into_bytes()
-    }
-}
-
-fn class(class: u16) -> String {
-    match class {
-        1 => "IN".to_owned(),
-        3 => "CH".to_owned(),
-        254 => "NONE".to_owned(),
-        255 => "ANY".to_owned(),
-        other => format!("CLASS{other}"),
     }
 }

@@ -2,12 +2,9 @@
 //!
 //! Total: whatever the octets, the walk ends. What never happens here: nothing is answered or changed.
 
+use crate::edns::code;
+use crate::query::HEADER;
 use crate::rtype::RType;
-
-/// The option code of edns-tcp-keepalive (RFC 7828 §3.1).
-const TCP_KEEPALIVE: u16 = 11;
-/// A header's length.
-const HEADER: usize = 12;
 
 /// One record, as much of it as is looked at.
 struct Seen<'a> {
@@ -106,7 +103,7 @@ pub(super) fn asks_keepalive(query: &[u8]) -> bool {
     };
     let mut rest = opt.data;
     while let Some([code_high, code_low, length_high, length_low]) = take(&mut rest) {
-        if u16::from_be_bytes([code_high, code_low]) == TCP_KEEPALIVE {
+        if u16::from_be_bytes([code_high, code_low]) == code::KEEPALIVE {
             return true;
         }
         let length = usize::from(u16::from_be_bytes([length_high, length_low]));

@@ -59,7 +59,6 @@ pub(crate) struct RrSet<'a> {
     /// In seconds; one for the whole set (RFC 2181 §5.2).
     pub(crate) ttl: u32,
     /// How many records.
-    #[allow(dead_code)] // for answers that are copied whole
     pub(crate) count: u16,
     /// The records as in an answer to a question for their own name, names in RDATA uncompressed.
     pub(crate) wire: &'a [u8],

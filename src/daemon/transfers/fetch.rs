@@ -3,6 +3,7 @@
 //! Nothing is decided here: when to talk, and what becomes of an answer, is for others.
 
 use dns::Name;
+use dns::message::rcode_name;
 use dns::transfer::notify::{self, RETRIES, Reply};
 use dns::transfer::{Asked, Incoming, Limits, OwnedRecord, Received, Remote, Signer, Verifier};
 use std::hash::{BuildHasher, RandomState};
@@ -72,19 +73,7 @@ pub async fn soa(remote: &Remote, zone: &Name) -> Result<u32, String> {
         (0, Some(serial)) if reply.authoritative => Ok(serial),
         (0, Some(_)) => Err("it is not authoritative for the zone".to_owned()),
         (0, None) => Err("it answers without a SOA".to_owned()),
-        (rcode, _) => Err(format!("it answers {}", rcode_name(rcode))),
-    }
-}
-
-fn rcode_name(rcode: u8) -> String {
-    match rcode {
-        1 => "FORMERR".to_owned(),
-        2 => "SERVFAIL".to_owned(),
-        3 => "NXDOMAIN".to_owned(),
-        4 => "NOTIMP".to_owned(),
-        5 => "REFUSED".to_owned(),
-        9 => "NOTAUTH".to_owned(),
-        other => format!("rcode {other}"),
+        (rcode, _) => Err(format!("it answers {}", rcode_name(rcode.into()))),
     }
 }
 
