@@ -26,7 +26,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -40,11 +40,11 @@ const HEAD: usize = 16 << 10;
 /// The most octets of answers that wait for an HTTP/2 client to take them.
 const UNSENT: usize = 128 << 10;
 /// The most octets that were not read yet: of one body, and of all bodies of a connection.
-/// Those that wait for a place cannot take it all: [`STREAMS`] of the one are less than the other.
-const WINDOWS: (u32, u32) = (2 << 10, 256 << 10);
+const WINDOWS: (u32, u32) = (64 << 10, 256 << 10);
 /// From how many octets on a body is long: hardly any query ever is.
-const SHORT: usize = 1_024;
-/// The most long bodies at a time of one connection; further ones wait.
+const SHORT: usize = 2_048;
+/// The most long bodies at a time of one connection. Further ones are refused: if they waited, what was sent of them
+/// would take the windows that the others need to end.
 const LONG: usize = 4;
 /// How long a head may take once its connection is made.
 const HEAD_TIME: Duration = Duration::from_secs(5);
@@ -183,13 +183,13 @@ impl Asker {
         match timeout(idle, self.whole(Limited::new(body, most))).await {
             Ok(Ok(whole)) => Ok(whole),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+            Ok(Err(error)) if error.is::<TryAcquireError>() => Err(StatusCode::SERVICE_UNAVAILABLE),
             Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
             Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
         }
     }
 
-    /// All of a body. One that grows long waits until its connection has a place for it, so that many that never end
-    /// hold little.
+    /// All of a body. One that grows long takes a place of its connection's, so that many that never end hold little.
     async fn whole(
         &self,
         mut body: Limited<Incoming>,
@@ -201,7 +201,7 @@ impl Asker {
                 whole.extend_from_slice(&octets);
             }
             if whole.len() > SHORT && place.is_none() {
-                place = Some(self.long.acquire().await?);
+                place = Some(self.long.try_acquire()?);
             }
         }
         Ok(whole.freeze())
