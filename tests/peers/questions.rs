@@ -75,7 +75,11 @@ fn name(world: &World, chance: &mut Chance) -> Name {
     match chance.below(10) {
         0..=2 => {}
         3..=5 => name = name.child(chance.pick::<&[u8]>(&BELOW)),
-        6 => name = name.child(chance.pick::<&[u8]>(&BELOW)).child(chance.pick::<&[u8]>(&BELOW)),
+        6 => {
+            name = name
+                .child(chance.pick::<&[u8]>(&BELOW))
+                .child(chance.pick::<&[u8]>(&BELOW))
+        }
         7 => name = name.parent(),
         8 => name = name.parent().child(chance.pick::<&[u8]>(&BELOW)),
         // As deep as names go.
