@@ -1,7 +1,7 @@
 //! What is counted, under which names.
 //!
-//! Each thread that answers has [`Counters`] of its own, which only it writes: counting is an addition in
-//! its own cache. They are summed when somebody asks ([`board`]). Label values are bounded: transports,
+//! Each thread that answers has `Counters` of its own, which only it writes: counting is an addition in
+//! its own cache. They are summed when somebody asks (`board`). Label values are bounded: transports,
 //! types and codes by lists in this crate, services, regions and zones by [`MAX_SERVICES`],
 //! [`MAX_REGIONS`] and [`MAX_ZONES`].
 //!

@@ -1,6 +1,6 @@
 //! Requests of other servers: signed messages, NOTIFY, AXFR and IXFR, from who may ask to what is answered.
 //!
-//! Pure, like [`respond`](crate::respond()): octets in, octets out, the time in [`Arrival`](crate::query::Arrival).
+//! Pure, like [`respond`](crate::respond()): octets in, octets out, the time in [`Arrival`].
 //! What never happens here: no message of a transfer but the one of a datagram is made, and nothing is fetched.
 
 use super::access::Peers;
