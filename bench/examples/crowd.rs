@@ -5,10 +5,7 @@
 //! Clients come from addresses all over 127.0.0.0/8, so the server must be on this machine. A process may have only so
 //! many connections; for more, this one starts others of itself.
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::ServerName;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -193,7 +190,7 @@ impl Crowd {
         socket.bind((Ipv4Addr::new(127, 77, b, c), 0).into())?;
         let stream = socket.connect(self.server).await?;
         let mut stream: Box<dyn Stream> = if self.tls {
-            let connector = TlsConnector::from(Arc::new(trusting_all()?));
+            let connector = TlsConnector::from(bench::generate::dns::dot()?);
             let name = ServerName::try_from("dns.test")?;
             Box::new(connector.connect(name, stream).await?)
         } else {
@@ -227,64 +224,4 @@ fn query(name: &str) -> Vec<u8> {
     }
     packet.extend([0, 0, 1, 0, 1]);
     [&(packet.len() as u16).to_be_bytes(), &packet[..]].concat()
-}
-
-/// Whoever it is: this counts connections and protects nothing.
-#[derive(Debug)]
-struct TrustAll(Arc<CryptoProvider>);
-
-fn trusting_all() -> Result<ClientConfig, Error> {
-    let provider = Arc::new(ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustAll(provider)))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"dot".to_vec()];
-    Ok(config)
-}
-
-impl ServerCertVerifier for TrustAll {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

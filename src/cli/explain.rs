@@ -2,6 +2,7 @@
 
 use super::{DEFAULT_ADMIN, DEFAULT_CONFIG, FAILED, Format, OK, UNASKABLE, load, out};
 use crate::admin::client;
+use crate::candidate::Candidate;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use steering::health::Status;
@@ -81,12 +82,9 @@ fn offline(args: &Args) -> u8 {
         Ok(candidate) => candidate,
         Err(code) => return code,
     };
-    let snapshot = match supposed(&candidate.snapshot(), &args.down) {
+    let snapshot = match supposed(&candidate, &args.down, &file) {
         Ok(snapshot) => snapshot,
-        Err(name) => {
-            out::complaint(nothing_down(&name, &file));
-            return FAILED;
-        }
+        Err(code) => return code,
     };
     let plane = if args.plane == "http" {
         Plane::Http
@@ -104,8 +102,10 @@ fn offline(args: &Args) -> u8 {
     OK
 }
 
-/// Everything up but what is named; the first name that means nothing is the error.
-pub fn supposed(snapshot: &Snapshot, down: &[String]) -> Result<Snapshot, String> {
+/// The candidate's snapshot with everything up but what is named. A name that means nothing is complained
+/// of, and the exit code is the error.
+pub fn supposed(candidate: &Candidate, down: &[String], file: &Path) -> Result<Snapshot, u8> {
+    let snapshot = candidate.snapshot();
     let table = snapshot.table();
     let mut forced = vec![Forced::All(Status::Up)];
     for name in down {
@@ -114,17 +114,15 @@ pub fn supposed(snapshot: &Snapshot, down: &[String]) -> Result<Snapshot, String
             .region(name)
             .map(|id| Forced::Region(id, Status::Down));
         if pool.is_none() && region.is_none() {
-            return Err(name.clone());
+            let file = file.display();
+            out::complaint(format!(
+                "--down {name}: no pool or region of this name in {file}"
+            ));
+            return Err(FAILED);
         }
         forced.extend(pool.into_iter().chain(region));
     }
     Ok(snapshot.what_if(&forced, crate::daemon::now()))
-}
-
-/// What to say of a `--down` that means nothing.
-pub fn nothing_down(name: &str, file: &Path) -> String {
-    let file = file.display();
-    format!("--down {name}: no pool or region of this name in {file}")
 }
 
 /// Explains one decision; `None` when there is no such service.

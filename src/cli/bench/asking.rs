@@ -70,10 +70,8 @@ impl Asking {
     /// Reads the config, draws the clients, and says what is wrong.
     pub fn prepare(&self, plane: Plane) -> Result<Prepared, u8> {
         let candidate = load(&self.config.config).map_err(|_| UNASKABLE)?;
-        let snapshot = explain::supposed(&candidate.snapshot(), &self.down).map_err(|name| {
-            out::complaint(explain::nothing_down(&name, &self.config.config));
-            UNASKABLE
-        })?;
+        let snapshot = explain::supposed(&candidate, &self.down, &self.config.config)
+            .map_err(|_| UNASKABLE)?;
         let unaskable = |error: &dyn std::fmt::Display| {
             out::complaint(error);
             UNASKABLE

@@ -3,8 +3,8 @@
 use super::ask::{Reply, ask};
 use super::why::{self, Asking, Why};
 use crate::admin::client;
-use crate::cli::explain::{nothing_down, supposed};
-use crate::cli::{DEFAULT_ADMIN, DEFAULT_CONFIG, FAILED, Format, OK, UNASKABLE, load, out};
+use crate::cli::explain::supposed;
+use crate::cli::{DEFAULT_ADMIN, DEFAULT_CONFIG, Format, OK, UNASKABLE, load, out};
 use dns::message::{EdnsOption, Message};
 use dns::{Name, RType, Transport};
 use ipnet::IpNet;
@@ -129,12 +129,9 @@ fn offline(args: &Args, name: Name, rtype: RType, subnet: Option<IpNet>) -> u8 {
         Ok(candidate) => candidate,
         Err(code) => return code,
     };
-    let snapshot = match supposed(&candidate.snapshot(), &args.down) {
+    let snapshot = match supposed(&candidate, &args.down, &file) {
         Ok(snapshot) => snapshot,
-        Err(name) => {
-            out::complaint(nothing_down(&name, &file));
-            return FAILED;
-        }
+        Err(code) => return code,
     };
     let mut ask = why::ask(0, name, rtype, subnet);
     ask.options.push(EdnsOption::nsid());

@@ -34,6 +34,7 @@ mod tests;
 
 pub use answer::{Read, read};
 pub use places::Places;
+pub use wire::dot;
 
 /// The UDP payload that is told where there is an OPT record and no other size was asked for: what fits
 /// everywhere without fragments (DNS flag day 2020).
@@ -179,7 +180,7 @@ fn ask(
         live,
     };
     let tls = match options.transport {
-        Transport::Dot { .. } => Some(wire::dot()?),
+        Transport::Dot { .. } => Some(dot()?),
         Transport::Udp | Transport::Tcp { .. } => None,
     };
     let measured = threads::run(load, live, |seat| match options.transport {

@@ -122,14 +122,7 @@ pub(crate) fn verify(
     if record.code.len() > whole || record.code.len() < (whole / 2).max(10) {
         return Err(Unverified::Malformed);
     }
-    let says = Says {
-        key: record.key.as_wire(),
-        algorithm: record.algorithm.as_wire(),
-        time: record.time,
-        fudge: record.fudge,
-        error: record.error,
-        other: record.other,
-    };
+    let says = record.says();
     let (head, body) = signed_octets(message, record);
     if !key.holds(&[&head, body, &says.variables()], record.code) {
         return unsigned(TsigError::BadSig);

@@ -127,6 +127,20 @@ pub(super) struct Says<'a> {
     pub(super) other: &'a [u8],
 }
 
+impl Record<'_> {
+    /// All of it but the code.
+    pub(super) fn says(&self) -> Says<'_> {
+        Says {
+            key: self.key.as_wire(),
+            algorithm: self.algorithm.as_wire(),
+            time: self.time,
+            fudge: self.fudge,
+            error: self.error,
+            other: self.other,
+        }
+    }
+}
+
 impl Says<'_> {
     /// What of the record the code covers (RFC 8945 §4.3.3).
     pub(super) fn variables(&self) -> Vec<u8> {

@@ -166,14 +166,7 @@ impl Verifier {
         if record.key != *key.name() || record.algorithm.as_wire() != key.algorithm().wire() {
             return Err(BadSignature::OtherKey);
         }
-        let says = Says {
-            key: record.key.as_wire(),
-            algorithm: record.algorithm.as_wire(),
-            time: record.time,
-            fudge: record.fudge,
-            error: record.error,
-            other: record.other,
-        };
+        let says = record.says();
         let length = (self.prior.len() as u16).to_be_bytes();
         let (head, body) = signed_octets(message, record);
         let (variables, timers) = (says.variables(), says.timers());
